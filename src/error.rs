@@ -1,0 +1,289 @@
+//! Every way an orchestration can be refused or break, in one place.
+//!
+//! An [`Error`] says what happened to what; its [`Kind`] decides the exit code of the command and
+//! the exception class in Python; its hint says what to do next. Failures of single tasks are not
+//! errors: they are outcomes, and live in [`crate::run`].
+//!
+//! Pure. Nothing here may read or write anything.
+
+use std::path::PathBuf;
+
+/// The families of errors: one exit code and one Python exception each (DESIGN section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The command was called wrongly. Exit code 64.
+    Usage,
+    /// The source holds nothing that can be run. Exit code 3.
+    Plan,
+    /// The tasks cannot run side by side, or warnings were not accepted. Exit code 4.
+    Validation,
+    /// The forge (GitHub, or the local one) refused or could not be reached. Exit code 5.
+    Forge,
+    /// This machine, the repository or the engine itself. Exit code 9.
+    Engine,
+}
+
+impl Kind {
+    /// The exit code of the command, which a Python exception carries as `exit_code`.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Plan => 3,
+            Self::Validation => 4,
+            Self::Forge => 5,
+            Self::Engine => 9,
+            Self::Usage => 64,
+        }
+    }
+
+    /// The name used in `error` events, in snake case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Plan => "plan",
+            Self::Validation => "validation",
+            Self::Forge => "forge",
+            Self::Engine => "engine",
+        }
+    }
+}
+
+/// Why an orchestration did not start, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    // --- usage -------------------------------------------------------------------------------
+    /// The plan file does not exist.
+    #[error("plan file not found: {}", path.display())]
+    PlanMissing {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The plan exists but cannot be read as text.
+    #[error("cannot read the plan {}: {reason}", path.display())]
+    PlanUnreadable {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the system said, or that it is not UTF-8.
+        reason: String,
+    },
+    /// An option or a variable has a value outside its range.
+    #[error("{name} is {value}, but must be {expected}")]
+    OutOfRange {
+        /// The option (`--max-workers`) or variable (`AMPLIHACK_AGENT_TIMEOUT`).
+        name: String,
+        /// The value as it was given.
+        value: String,
+        /// The accepted values, as a phrase that follows "must be".
+        expected: String,
+    },
+    /// Two options that exclude each other.
+    #[error("{first} and {second} cannot be used together")]
+    Conflict {
+        /// One option.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The source names something that this build or clone cannot orchestrate.
+    #[error("cannot use {source_name} as a source: {reason}")]
+    SourceUnsupported {
+        /// The source as it was given.
+        source_name: String,
+        /// Why not.
+        reason: String,
+    },
+
+    // --- plan --------------------------------------------------------------------------------
+    /// No task was found in the source.
+    #[error("no tasks found in {source_name}")]
+    NoTasks {
+        /// The plan or issue, as shown to people.
+        source_name: String,
+    },
+    /// Every task in the source is checked off.
+    #[error("all {count} tasks are done in {source_name}")]
+    AllDone {
+        /// How many finished items were found.
+        count: usize,
+        /// The plan or issue, as shown to people.
+        source_name: String,
+    },
+
+    // --- validation --------------------------------------------------------------------------
+    /// Tasks depend on each other.
+    #[error("the tasks depend on each other: {reasons}")]
+    Dependencies {
+        /// The dependencies found, joined for one line.
+        reasons: String,
+        /// The order in which the tasks could run one after another, or what forms the cycle.
+        order: String,
+    },
+    /// There were warnings, and nobody accepted them.
+    #[error("there are warnings, and they were not accepted: {warnings}")]
+    WarningsNotAccepted {
+        /// The warnings, joined for one line.
+        warnings: String,
+    },
+
+    // --- forge -------------------------------------------------------------------------------
+    /// The forge refused a request, or could not be used.
+    #[error("{what}: {reason}")]
+    Forge {
+        /// What was asked.
+        what: String,
+        /// What came back.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+
+    // --- engine ------------------------------------------------------------------------------
+    /// `git` is not on the `PATH`.
+    #[error("git was not found on the PATH")]
+    GitMissing,
+    /// The folder is in no git repository.
+    #[error("not a git repository: {}", path.display())]
+    NotARepository {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The repository has no work tree.
+    #[error("the repository {} is bare", path.display())]
+    BareRepository {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The repository has no commit to start from.
+    #[error("the repository {} has no commits", path.display())]
+    NoCommits {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The base branch does not exist.
+    #[error("the base {name} was not found in {}", path.display())]
+    BaseMissing {
+        /// The branch or revision that was asked for.
+        name: String,
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The agent's executable is not on the `PATH`.
+    #[error("the agent {agent} cannot be started: {executable} was not found")]
+    AgentMissing {
+        /// The agent as it was asked for.
+        agent: String,
+        /// The executable that was looked for.
+        executable: String,
+    },
+    /// Another run holds the lock of this issue.
+    #[error("another run works on this plan: process {pid} holds {}", path.display())]
+    Locked {
+        /// The process that holds the lock; 0 where it is not known.
+        pid: u32,
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// A file or folder of ours cannot be read or written.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    File {
+        /// A verb: "write", "create", "read".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// A line in the middle of a journal is damaged.
+    #[error("the journal {} is damaged at line {line}", path.display())]
+    JournalCorrupt {
+        /// The journal.
+        path: PathBuf,
+        /// The first damaged line, counted from 1.
+        line: usize,
+    },
+    /// A git command of ours failed.
+    #[error("git {command} failed: {reason}")]
+    Git {
+        /// The subcommand.
+        command: String,
+        /// Its last line on standard error.
+        reason: String,
+    },
+    /// The engine itself could not start or broke.
+    #[error("the engine failed: {reason}")]
+    Engine {
+        /// What broke.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The family, which decides exit code and exception class.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::PlanMissing { .. }
+            | Self::PlanUnreadable { .. }
+            | Self::OutOfRange { .. }
+            | Self::Conflict { .. }
+            | Self::SourceUnsupported { .. } => Kind::Usage,
+            Self::NoTasks { .. } | Self::AllDone { .. } => Kind::Plan,
+            Self::Dependencies { .. } | Self::WarningsNotAccepted { .. } => Kind::Validation,
+            Self::Forge { .. } => Kind::Forge,
+            Self::GitMissing
+            | Self::NotARepository { .. }
+            | Self::BareRepository { .. }
+            | Self::NoCommits { .. }
+            | Self::BaseMissing { .. }
+            | Self::AgentMissing { .. }
+            | Self::Locked { .. }
+            | Self::File { .. }
+            | Self::JournalCorrupt { .. }
+            | Self::Git { .. }
+            | Self::Engine { .. } => Kind::Engine,
+        }
+    }
+
+    /// The exit code of the command.
+    pub const fn exit_code(&self) -> u8 {
+        self.kind().exit_code()
+    }
+
+    /// The way out, as one line for people.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::PlanMissing { .. } => "check the path, or pass - to read the plan from standard input".into(),
+            Self::PlanUnreadable { .. } => "the plan must be a readable UTF-8 text file".into(),
+            Self::OutOfRange { name, .. } => format!("change or leave out {name}"),
+            Self::Conflict { first, second } => format!("leave out {first} or {second}"),
+            Self::SourceUnsupported { .. } => {
+                "pass a Markdown plan, or - for a plan on standard input".into()
+            }
+            Self::NoTasks { .. } => concat!(
+                "write the tasks in one of three formats: a checklist (`- [ ] Add login`), ",
+                "a numbered list (`1. Add login`), or a `## Sub-Tasks` section with one heading per task"
+            )
+            .into(),
+            Self::AllDone { .. } => "uncheck what is to be run again, or add new tasks".into(),
+            Self::Dependencies { order, .. } => order.clone(),
+            Self::WarningsNotAccepted { .. } => "look at them with --dry-run, and go on with --yes".into(),
+            Self::Forge { remedy, .. } => remedy.clone(),
+            Self::GitMissing => "install git 2.20 or later, and put it on the PATH".into(),
+            Self::NotARepository { .. } => "run it inside a clone, or name one with --repo".into(),
+            Self::BareRepository { .. } => "name a clone that has a work tree with --repo".into(),
+            Self::NoCommits { .. } => "commit something first: agents start from a commit".into(),
+            Self::BaseMissing { .. } => "name an existing branch with --base".into(),
+            Self::AgentMissing { .. } => {
+                "install it, put it on the PATH, or name another agent with --agent".into()
+            }
+            Self::Locked { .. } => "wait for it to end, or end it, before this plan is run again".into(),
+            Self::File { .. } => "check its permissions and the free space of its disk".into(),
+            Self::JournalCorrupt { .. } => {
+                "the file was left as it is; move it away to start anew".into()
+            }
+            Self::Git { .. } => "the session log has the whole command and what it printed".into(),
+            Self::Engine { .. } => "this is likely a bug; the session log has the details".into(),
+        }
+    }
+}
+
+/// The result of anything that can be refused.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
