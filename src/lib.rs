@@ -10,3 +10,4 @@
 //! done. Where it acts, it decides nothing.
 
 pub mod error;
+pub mod run;
