@@ -17,7 +17,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Event {
     /// [`SCHEMA_VERSION`].
     pub v: u32,
-    /// Counts from 1 within one orchestration, without gaps in what is published.
+    /// Grows within one orchestration: the number of the journal record it is projected from.
     pub seq: u64,
     /// RFC 3339 in UTC, milliseconds.
     pub time: String,

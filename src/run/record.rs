@@ -1,0 +1,626 @@
+//! The journal's vocabulary: what is written down before, and after, anything is done.
+//!
+//! Three classes of records. An *intent* says that an operation is about to begin; a *fact* says
+//! what came of it or what was decided; both are synced before anything relies on them.
+//! *Telemetry* may be lost. [`super::state::State`] is the fold of facts and intents, so replaying
+//! a journal rebuilds it exactly; public events ([`super::event`]) are a projection of records.
+//!
+//! Pure data, encoding included. Files are the business of [`crate::world`].
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{Event, EventKind, IssueRole, PlannedTask, SCHEMA_VERSION};
+use super::failure::Failure;
+use super::summary::Summary;
+
+/// The version of the journal's format.
+pub const VERSION: u32 = 1;
+
+/// Whether a record must be on disk before anything relies on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// An operation is about to begin. Synced.
+    Intent,
+    /// An outcome or a decision. Synced.
+    Fact,
+    /// Progress. May be lost.
+    Telemetry,
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub v: u32,
+    /// Counts from 1 without gaps.
+    pub seq: u64,
+    /// Wall clock, milliseconds since 1970.
+    pub time: i64,
+    /// Monotonic, microseconds since the orchestration began; all durations come from it.
+    pub at: u64,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// The settings of one orchestration, as they were when it began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The most tasks that hold a slot at once, at least 1.
+    pub max_workers: usize,
+    /// Agents a batch; `None` is one batch of all.
+    pub batch_size: Option<usize>,
+    /// Seconds an attempt may take; `None` is no limit.
+    pub timeout: Option<f64>,
+    /// Seconds between two heartbeats.
+    pub interval: u64,
+    /// Percent of successes that separates exit code 1 from 2.
+    pub threshold: u8,
+    /// A command for `sh -c` in each fresh worktree.
+    pub setup: Option<String>,
+    /// A command for `sh -c` before a change request.
+    pub verify: Option<String>,
+    /// Keep the worktrees of successful tasks.
+    pub keep_worktrees: bool,
+    /// The agent, as it was asked for.
+    pub agent: String,
+    /// The model, where one was asked for.
+    pub model: Option<String>,
+}
+
+/// A task as it enters an orchestration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    /// The agent's number, from 1; it belongs to the key for the life of the master issue.
+    pub agent: u32,
+    /// [`crate::plan::key`].
+    pub key: String,
+    /// The title.
+    pub title: String,
+    /// The task's own text.
+    pub description: String,
+    /// Acceptance criteria, one line each.
+    pub acceptance: Vec<String>,
+    /// The number of the issue that it adopts.
+    pub adopts: Option<u64>,
+}
+
+/// What an orchestration starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// `orch-local-1-20260101-1200`.
+    pub orchestration: String,
+    /// The master in file names: `local-1`.
+    pub label: String,
+    /// The source as it was given.
+    pub source: String,
+    /// The master issue.
+    pub master: Filed,
+    /// Whether issues and change requests are files of the local forge.
+    pub local: bool,
+    /// The master's title.
+    pub title: String,
+    /// The master's opening, the context of every sub-issue.
+    pub opening: String,
+    /// The base branch, as change requests name it.
+    pub base: String,
+    /// The commit that the branches start from.
+    pub base_commit: String,
+    /// The folder of the worktrees.
+    pub worktrees: String,
+    /// The folder of the logs, relative to the repository.
+    pub logs: String,
+    /// The summary, relative to the repository.
+    pub summary_path: String,
+    /// How it is to run.
+    pub settings: Settings,
+    /// What will run.
+    pub tasks: Vec<TaskSpec>,
+}
+
+/// An issue or change request that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// Its number.
+    pub number: u64,
+    /// What people open: an address, or a path relative to the repository.
+    pub url: String,
+    /// It was there before.
+    pub existed: bool,
+}
+
+/// What a branch has to show over its base, outside our own files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// Commits over the base.
+    pub commits: u64,
+    /// Files changed.
+    pub files: u64,
+    /// Lines added.
+    pub insertions: u64,
+    /// Lines taken away.
+    pub deletions: u64,
+    /// The commit at the branch's tip.
+    pub head: String,
+}
+
+/// How a supervised unit (agent, setup, verify) ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UnitEnd {
+    /// `success`, `failed`, `signalled`, `timed_out`, `leaked`, `spawn_error`, `cancelled`.
+    pub outcome: String,
+    /// The exit code, where it ended by itself.
+    pub exit_code: Option<i32>,
+    /// Seconds from start to end.
+    pub seconds: f64,
+    /// Why it counts as a failure; `None` where it ended well.
+    pub failure: Option<Failure>,
+    /// The last lines that it printed, redacted; only for failures.
+    pub excerpt: Option<String>,
+}
+
+/// An operation that is about to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Intent {
+    /// File or adopt the task's sub-issue.
+    FileSubIssue {
+        /// The agent.
+        agent: u32,
+    },
+    /// Make the task's worktree and branch.
+    Prepare {
+        /// The agent.
+        agent: u32,
+    },
+    /// Run the setup command.
+    Setup {
+        /// The agent.
+        agent: u32,
+    },
+    /// Start the agent.
+    StartAgent {
+        /// The agent.
+        agent: u32,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// Commit what was left uncommitted, and look at what is there.
+    Inspect {
+        /// The agent.
+        agent: u32,
+    },
+    /// Run the verify command.
+    Verify {
+        /// The agent.
+        agent: u32,
+    },
+    /// Open the change request.
+    OpenPull {
+        /// The agent.
+        agent: u32,
+    },
+    /// File the diagnostic issue.
+    FileDiagnostic {
+        /// The agent.
+        agent: u32,
+    },
+    /// Remove the worktree of a successful task.
+    Clean {
+        /// The agent.
+        agent: u32,
+    },
+    /// Write the summary files.
+    WriteSummary,
+    /// Put the summary on the master issue.
+    PostComment,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Body {
+    /// The source was read.
+    PlanParsed {
+        /// The source as it was given.
+        source: String,
+        /// The plan's title.
+        title: String,
+        /// What will run.
+        tasks: Vec<PlannedTask>,
+    },
+    /// The tasks were checked against each other.
+    Validated {
+        /// `proceed`, `warn` or `abort`.
+        verdict: String,
+        /// One line each.
+        warnings: Vec<String>,
+    },
+    /// The orchestration begins.
+    Started(Box<Start>),
+    /// An operation is about to begin.
+    Intended {
+        /// Which.
+        intent: Intent,
+    },
+    /// A sub-issue exists.
+    SubIssueFiled {
+        /// The agent.
+        agent: u32,
+        /// The issue.
+        filed: Filed,
+        /// Its title.
+        title: String,
+    },
+    /// A batch may start.
+    BatchStarted {
+        /// Counts from 1.
+        batch: u32,
+        /// How many there are.
+        batches: u32,
+        /// Its agents.
+        agents: Vec<u32>,
+    },
+    /// The worktree stands.
+    Prepared {
+        /// The agent.
+        agent: u32,
+        /// Its absolute path.
+        path: String,
+        /// Its branch.
+        branch: String,
+    },
+    /// The setup command ended.
+    SetupEnded {
+        /// The agent.
+        agent: u32,
+        /// How.
+        end: UnitEnd,
+    },
+    /// The agent's process runs.
+    AgentSpawned {
+        /// The agent.
+        agent: u32,
+        /// Its process.
+        pid: u32,
+        /// Its process group.
+        pgid: u32,
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// The agent's process ended.
+    AgentEnded {
+        /// The agent.
+        agent: u32,
+        /// Counts from 1.
+        attempt: u32,
+        /// How.
+        end: UnitEnd,
+    },
+    /// What the agent says of itself.
+    AgentProgress {
+        /// The agent.
+        agent: u32,
+        /// What it says it does.
+        stage: String,
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// What the branch has to show.
+    Inspected {
+        /// The agent.
+        agent: u32,
+        /// The evidence.
+        proof: Proof,
+    },
+    /// The verify command ended.
+    VerifyEnded {
+        /// The agent.
+        agent: u32,
+        /// How.
+        end: UnitEnd,
+    },
+    /// The change request exists.
+    PullOpened {
+        /// The agent.
+        agent: u32,
+        /// The change request.
+        filed: Filed,
+    },
+    /// A step of a task failed outside its agent.
+    StepFailed {
+        /// The agent.
+        agent: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// A task has its outcome.
+    TaskEnded {
+        /// The agent.
+        agent: u32,
+        /// Why it failed; `None` is success.
+        failure: Option<Failure>,
+        /// Seconds from its worktree to here.
+        seconds: f64,
+        /// Its change request.
+        pr_number: Option<u64>,
+    },
+    /// The diagnostic issue exists.
+    DiagnosticFiled {
+        /// The agent.
+        agent: u32,
+        /// The issue.
+        filed: Filed,
+        /// Its title.
+        title: String,
+    },
+    /// The diagnostic issue could not be filed.
+    DiagnosticFailed {
+        /// The agent.
+        agent: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The worktree of a successful task was dealt with.
+    Cleaned {
+        /// The agent.
+        agent: u32,
+        /// Why it was kept; `None` where it was removed.
+        kept: Option<String>,
+    },
+    /// The run is to end.
+    CancelRequested {
+        /// The exit code that this leads to: 130 or 143.
+        exit_code: u8,
+    },
+    /// Something worth a line that stops nothing.
+    Warned {
+        /// The agent.
+        agent: Option<u32>,
+        /// One line.
+        message: String,
+    },
+    /// The summary files are written, or could not be.
+    SummaryWritten {
+        /// Why not.
+        problem: Option<String>,
+    },
+    /// The summary stands on the master issue.
+    CommentPosted {
+        /// What people open.
+        url: String,
+    },
+    /// The summary could not be put on the master issue.
+    CommentFailed {
+        /// Why.
+        reason: String,
+    },
+    /// The end.
+    Finished {
+        /// The exit code.
+        exit_code: u8,
+        /// The outcome.
+        summary: Box<Summary>,
+    },
+    /// The end, before it was through.
+    Broken {
+        /// `forge` or `engine`.
+        kind: String,
+        /// What happened.
+        message: String,
+        /// What to do.
+        hint: String,
+        /// The exit code.
+        exit_code: u8,
+    },
+}
+
+impl Body {
+    /// Whether the record must be on disk before anything relies on it.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Intended { .. } => Class::Intent,
+            Self::AgentProgress { .. } | Self::Warned { .. } => Class::Telemetry,
+            _ => Class::Fact,
+        }
+    }
+}
+
+/// The public event that a record is seen as, if it is.
+///
+/// `start` is what the orchestration started from, once that is known.
+pub fn publish(record: &Record, start: Option<&Start>) -> Option<Event> {
+    let kind = event_kind(&record.body, start)?;
+    Some(Event {
+        v: SCHEMA_VERSION,
+        seq: record.seq,
+        time: rfc3339(record.time),
+        orchestration: start.map(|s| s.orchestration.clone()).unwrap_or_default(),
+        kind,
+    })
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map(|t| t.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+        .unwrap_or_default()
+}
+
+fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
+    Some(match body {
+        Body::PlanParsed {
+            source,
+            title,
+            tasks,
+        } => EventKind::PlanParsed {
+            source: source.clone(),
+            title: title.clone(),
+            tasks: tasks.clone(),
+        },
+        Body::Validated { verdict, warnings } => EventKind::Validated {
+            verdict: verdict.clone(),
+            warnings: warnings.clone(),
+        },
+        Body::Started(start) => EventKind::IssueCreated {
+            role: IssueRole::Master,
+            agent: None,
+            number: start.master.number,
+            title: start.title.clone(),
+            url: start.master.url.clone(),
+            existed: start.master.existed,
+        },
+        Body::SubIssueFiled {
+            agent,
+            filed,
+            title,
+        } => EventKind::IssueCreated {
+            role: IssueRole::SubIssue,
+            agent: Some(*agent),
+            number: filed.number,
+            title: title.clone(),
+            url: filed.url.clone(),
+            existed: filed.existed,
+        },
+        Body::BatchStarted {
+            batch,
+            batches,
+            agents,
+        } => {
+            let settings = &start?.settings;
+            EventKind::BatchStarted {
+                batch: *batch,
+                batches: *batches,
+                agents: agents.clone(),
+                max_workers: settings.max_workers,
+                batch_size: settings.batch_size,
+                interval: settings.interval,
+            }
+        }
+        Body::Prepared {
+            agent,
+            path,
+            branch,
+        } => EventKind::WorktreeCreated {
+            agent: *agent,
+            path: path.clone(),
+            branch: branch.clone(),
+        },
+        Body::AgentSpawned {
+            agent,
+            pid,
+            pgid,
+            attempt,
+        } => EventKind::AgentStarted {
+            agent: *agent,
+            attempt: *attempt,
+            pid: *pid,
+            pgid: *pgid,
+        },
+        Body::AgentProgress {
+            agent,
+            stage,
+            percent,
+        } => EventKind::AgentProgress {
+            agent: *agent,
+            stage: stage.clone(),
+            percent: *percent,
+        },
+        Body::AgentEnded {
+            agent,
+            attempt,
+            end,
+        } => EventKind::AgentFinished {
+            agent: *agent,
+            attempt: *attempt,
+            outcome: end.outcome.clone(),
+            exit_code: end.exit_code,
+            duration_seconds: end.seconds,
+        },
+        Body::VerifyEnded { agent, end } => EventKind::VerifyFinished {
+            agent: *agent,
+            passed: end.failure.is_none(),
+            exit_code: end.exit_code,
+            duration_seconds: end.seconds,
+        },
+        Body::PullOpened { agent, filed } => EventKind::PullCreated {
+            agent: *agent,
+            number: filed.number,
+            url: filed.url.clone(),
+            existed: filed.existed,
+        },
+        Body::DiagnosticFiled {
+            agent,
+            filed,
+            title,
+        } => EventKind::DiagnosticCreated {
+            agent: *agent,
+            number: filed.number,
+            title: title.clone(),
+            url: filed.url.clone(),
+        },
+        Body::DiagnosticFailed { agent, reason } => EventKind::Warning {
+            agent: Some(*agent),
+            message: format!("no diagnostic issue for Agent-{agent}: {reason}"),
+        },
+        Body::Cleaned {
+            agent,
+            kept: Some(reason),
+        } => EventKind::Warning {
+            agent: Some(*agent),
+            message: reason.clone(),
+        },
+        Body::Warned { agent, message } => EventKind::Warning {
+            agent: *agent,
+            message: message.clone(),
+        },
+        Body::SummaryWritten {
+            problem: Some(problem),
+        } => EventKind::Warning {
+            agent: None,
+            message: format!("no summary file: {problem}"),
+        },
+        Body::CommentPosted { url } => EventKind::CommentPosted {
+            issue: start?.master.number,
+            url: url.clone(),
+        },
+        Body::CommentFailed { reason } => EventKind::Warning {
+            agent: None,
+            message: format!("no comment on the master issue: {reason}"),
+        },
+        Body::Finished { exit_code, summary } => EventKind::OrchestrationFinished {
+            exit_code: *exit_code,
+            summary: summary.clone(),
+        },
+        Body::Broken {
+            kind,
+            message,
+            hint,
+            exit_code,
+        } => EventKind::Error {
+            kind: kind.clone(),
+            message: message.clone(),
+            hint: hint.clone(),
+            exit_code: *exit_code,
+        },
+        Body::TaskEnded {
+            agent,
+            failure,
+            seconds,
+            pr_number,
+        } => EventKind::TaskFinished {
+            agent: *agent,
+            success: failure.is_none(),
+            duration_seconds: *seconds,
+            pr_number: *pr_number,
+            failure: failure.clone(),
+        },
+        Body::Intended { .. }
+        | Body::SetupEnded { .. }
+        | Body::Inspected { .. }
+        | Body::StepFailed { .. }
+        | Body::CancelRequested { .. }
+        | Body::Cleaned { kept: None, .. }
+        | Body::SummaryWritten { problem: None } => return None,
+    })
+}

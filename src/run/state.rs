@@ -1,0 +1,501 @@
+//! The state of one orchestration: the fold of its journal.
+//!
+//! Pure. [`State::apply`] is the only way it changes, and it is handed records alone, so that a
+//! replay of the journal gives the same state to the last field.
+
+use super::failure::{ErrorType, Failure, Stage};
+use super::record::{Body, Filed, Intent, Proof, Record, Start, TaskSpec, UnitEnd};
+use super::summary::{Context, Summary, TaskStatus, TaskSummary};
+
+/// How far a task has come: the last step that is behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// It is in the plan.
+    Planned,
+    /// Its sub-issue exists.
+    Filed,
+    /// Its worktree stands.
+    Prepared,
+    /// Its setup command is through.
+    SetUp,
+    /// Its agent ended well.
+    Ran,
+    /// Its branch has something to show.
+    Inspected,
+    /// Its verify command passed.
+    Verified,
+    /// Its change request exists, or it has failed.
+    Settled,
+    /// Its outcome is journalled.
+    Ended,
+    /// Its diagnostic issue is filed, or its worktree dealt with.
+    Closed,
+}
+
+/// One task on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Task {
+    /// What it is.
+    pub spec: TaskSpec,
+    /// How far it has come.
+    pub step: Step,
+    /// The operation under way for it, if any.
+    pub doing: Option<Intent>,
+    /// How often an agent was started for it.
+    pub attempts: u32,
+    /// Its sub-issue.
+    pub sub_issue: Option<Filed>,
+    /// Its worktree's absolute path.
+    pub worktree: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// When it took its slot, in microseconds since the start.
+    pub began: Option<u64>,
+    /// When its outcome was journalled.
+    pub ended: Option<u64>,
+    /// The process of its agent while that is alive.
+    pub pid: Option<u32>,
+    /// What the agent says it does.
+    pub claim: Option<(String, u8)>,
+    /// What its branch has to show.
+    pub proof: Option<Proof>,
+    /// Whether its verify command passed.
+    pub verified: Option<bool>,
+    /// Its change request.
+    pub pull: Option<Filed>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// The last lines of what failed.
+    pub excerpt: Option<String>,
+    /// Its diagnostic issue.
+    pub diagnostic: Option<Filed>,
+}
+
+impl Task {
+    fn new(spec: TaskSpec) -> Self {
+        Self {
+            spec,
+            step: Step::Planned,
+            doing: None,
+            attempts: 0,
+            sub_issue: None,
+            worktree: None,
+            branch: None,
+            began: None,
+            ended: None,
+            pid: None,
+            claim: None,
+            proof: None,
+            verified: None,
+            pull: None,
+            failure: None,
+            excerpt: None,
+            diagnostic: None,
+        }
+    }
+
+    /// Whether it counts against `max_workers`: from its worktree to the end of verification.
+    pub fn holds_slot(&self) -> bool {
+        match self.doing {
+            Some(
+                Intent::Prepare { .. }
+                | Intent::Setup { .. }
+                | Intent::StartAgent { .. }
+                | Intent::Inspect { .. }
+                | Intent::Verify { .. },
+            ) => true,
+            Some(_) => false,
+            None => matches!(
+                self.step,
+                Step::Prepared | Step::SetUp | Step::Ran | Step::Inspected
+            ),
+        }
+    }
+
+    /// Whether it succeeded, once it has ended.
+    pub fn succeeded(&self) -> bool {
+        self.step >= Step::Ended && self.failure.is_none()
+    }
+
+    /// Seconds from its worktree to its outcome, or to `at` while it has none.
+    pub fn seconds(&self, at: u64) -> f64 {
+        let Some(began) = self.began else { return 0.0 };
+        seconds(self.ended.unwrap_or(at).saturating_sub(began))
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        self.step = Step::Settled;
+    }
+}
+
+/// One orchestration on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// What it started from.
+    pub start: Start,
+    /// Its tasks, in the order of their agents.
+    pub tasks: Vec<Task>,
+    /// The batch under way, from 1; 0 before the first.
+    pub batch: u32,
+    /// The exit code that an interruption leads to.
+    pub cancelled: Option<u8>,
+    /// The operation under way for the whole, if any.
+    pub doing: Option<Intent>,
+    /// Agents alive.
+    pub alive: usize,
+    /// The most agents that were alive at once.
+    pub peak: usize,
+    /// The summary files were written, or could not be.
+    pub summarized: bool,
+    /// The comment was posted, or could not be.
+    pub commented: bool,
+    /// The exit code, once it is over.
+    pub finished: Option<u8>,
+    /// When the last record was made, in microseconds since the start.
+    pub at: u64,
+}
+
+impl State {
+    /// The state right after the start.
+    pub fn new(start: Start) -> Self {
+        let tasks = start.tasks.iter().cloned().map(Task::new).collect();
+        Self {
+            start,
+            tasks,
+            batch: 0,
+            cancelled: None,
+            doing: None,
+            alive: 0,
+            peak: 0,
+            summarized: false,
+            commented: false,
+            finished: None,
+            at: 0,
+        }
+    }
+
+    /// Rebuilds a state from a journal; `None` where the orchestration never started.
+    pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
+        let mut state: Option<Self> = None;
+        for record in records {
+            match (&record.body, &mut state) {
+                (Body::Started(start), None) => {
+                    let mut new = Self::new((**start).clone());
+                    new.at = record.at;
+                    state = Some(new);
+                }
+                (_, Some(state)) => state.apply(record),
+                (_, None) => {}
+            }
+        }
+        state
+    }
+
+    /// The task of an agent.
+    pub fn task(&self, agent: u32) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.spec.agent == agent)
+    }
+
+    fn task_mut(&mut self, agent: u32) -> Option<&mut Task> {
+        self.tasks.iter_mut().find(|task| task.spec.agent == agent)
+    }
+
+    /// Takes one record in. Records about unknown tasks change nothing.
+    pub fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        self.at = at;
+        match &record.body {
+            Body::Intended { intent } => self.begin(*intent, at),
+            Body::SubIssueFiled { agent, filed, .. } => self.advance(*agent, |task| {
+                task.sub_issue = Some(filed.clone());
+                task.step = Step::Filed;
+            }),
+            Body::BatchStarted { batch, .. } => self.batch = *batch,
+            Body::Prepared {
+                agent,
+                path,
+                branch,
+            } => self.advance(*agent, |task| {
+                task.worktree = Some(path.clone());
+                task.branch = Some(branch.clone());
+                task.step = Step::Prepared;
+            }),
+            Body::SetupEnded { agent, end } => self.end_unit(*agent, end, Step::SetUp),
+            Body::AgentSpawned { agent, pid, .. } => {
+                self.alive += 1;
+                self.peak = self.peak.max(self.alive);
+                if let Some(task) = self.task_mut(*agent) {
+                    task.pid = Some(*pid);
+                }
+            }
+            Body::AgentEnded { agent, end, .. } => {
+                if self
+                    .task_mut(*agent)
+                    .is_some_and(|task| task.pid.take().is_some())
+                {
+                    self.alive = self.alive.saturating_sub(1);
+                }
+                self.end_unit(*agent, end, Step::Ran);
+            }
+            Body::AgentProgress {
+                agent,
+                stage,
+                percent,
+            } => {
+                if let Some(task) = self.task_mut(*agent) {
+                    task.claim = Some((stage.clone(), *percent));
+                }
+            }
+            Body::Inspected { agent, proof } => self.advance(*agent, |task| {
+                if proof.commits == 0 || proof.files == 0 {
+                    task.fail(Failure::new(
+                        Stage::Implementation,
+                        ErrorType::NoChanges,
+                        "the agent ended well, but its branch has no changes",
+                    ));
+                } else {
+                    task.step = Step::Inspected;
+                }
+                task.proof = Some(proof.clone());
+            }),
+            Body::VerifyEnded { agent, end } => {
+                self.end_unit(*agent, end, Step::Verified);
+                if let Some(task) = self.task_mut(*agent) {
+                    task.verified = Some(end.failure.is_none());
+                }
+            }
+            Body::PullOpened { agent, filed } => self.advance(*agent, |task| {
+                task.pull = Some(filed.clone());
+                task.step = Step::Settled;
+            }),
+            Body::StepFailed { agent, failure } => {
+                self.advance(*agent, |task| task.fail(failure.clone()));
+            }
+            Body::TaskEnded { agent, failure, .. } => self.advance(*agent, |task| {
+                task.failure.clone_from(failure);
+                task.step = Step::Ended;
+                task.ended = Some(at);
+            }),
+            Body::DiagnosticFiled { agent, filed, .. } => self.advance(*agent, |task| {
+                task.diagnostic = Some(filed.clone());
+                task.step = Step::Closed;
+            }),
+            Body::DiagnosticFailed { agent, .. } => {
+                self.advance(*agent, |task| task.step = Step::Closed);
+            }
+            Body::Cleaned { agent, kept } => self.advance(*agent, |task| {
+                if kept.is_none() {
+                    task.worktree = None;
+                }
+                task.step = Step::Closed;
+            }),
+            Body::CancelRequested { exit_code } => {
+                self.cancelled = Some(
+                    self.cancelled
+                        .map_or(*exit_code, |code| code.max(*exit_code)),
+                );
+            }
+            Body::SummaryWritten { .. } => {
+                self.doing = None;
+                self.summarized = true;
+            }
+            Body::CommentPosted { .. } | Body::CommentFailed { .. } => {
+                self.doing = None;
+                self.commented = true;
+            }
+            Body::Finished { exit_code, .. } | Body::Broken { exit_code, .. } => {
+                self.finished = Some(*exit_code);
+            }
+            Body::PlanParsed { .. }
+            | Body::Validated { .. }
+            | Body::Started(_)
+            | Body::Warned { .. } => {}
+        }
+    }
+
+    fn begin(&mut self, intent: Intent, at: u64) {
+        let Some(agent) = intent.agent() else {
+            self.doing = Some(intent);
+            return;
+        };
+        if let Some(task) = self.task_mut(agent) {
+            task.doing = Some(intent);
+            if matches!(intent, Intent::Prepare { .. }) {
+                task.began = Some(at);
+            }
+            if let Intent::StartAgent { attempt, .. } = intent {
+                task.attempts = attempt;
+            }
+        }
+    }
+
+    fn advance(&mut self, agent: u32, change: impl FnOnce(&mut Task)) {
+        if let Some(task) = self.task_mut(agent) {
+            task.doing = None;
+            change(task);
+        }
+    }
+
+    fn end_unit(&mut self, agent: u32, end: &UnitEnd, well: Step) {
+        self.advance(agent, |task| match &end.failure {
+            None => task.step = well,
+            Some(failure) => {
+                task.excerpt.clone_from(&end.excerpt);
+                task.fail(failure.clone());
+            }
+        });
+    }
+
+    /// How many batches there are.
+    pub fn batches(&self) -> u32 {
+        let size = self.batch_len();
+        u32::try_from(self.tasks.len().div_ceil(size)).unwrap_or(u32::MAX)
+    }
+
+    /// The tasks of a batch, counted from 1.
+    pub fn batch_tasks(&self, batch: u32) -> &[Task] {
+        let size = self.batch_len();
+        let from = size
+            .saturating_mul(batch.saturating_sub(1) as usize)
+            .min(self.tasks.len());
+        let to = from.saturating_add(size).min(self.tasks.len());
+        if batch == 0 {
+            &[]
+        } else {
+            &self.tasks[from..to]
+        }
+    }
+
+    fn batch_len(&self) -> usize {
+        self.start
+            .settings
+            .batch_size
+            .unwrap_or(self.tasks.len())
+            .max(1)
+    }
+
+    /// The exit code that follows from the outcomes (DESIGN section 3).
+    pub fn exit_code(&self) -> u8 {
+        if let Some(code) = self.cancelled {
+            return code;
+        }
+        let done = self.tasks.iter().filter(|task| task.succeeded()).count();
+        let threshold = usize::from(self.start.settings.threshold);
+        match done {
+            n if n == self.tasks.len() => 0,
+            0 => 2,
+            n if n * 100 >= threshold * self.tasks.len() => 1,
+            _ => 2,
+        }
+    }
+
+    /// What it has come to so far.
+    pub fn summary(&self) -> Summary {
+        let rows: Vec<TaskSummary> = self.tasks.iter().map(|task| self.row(task)).collect();
+        let successful = self.tasks.iter().filter(|task| task.succeeded()).count();
+        let total = rows.len();
+        let wall_seconds = seconds(self.at);
+        Summary {
+            master_issue: self.start.master.number,
+            total_sub_tasks: total,
+            successful,
+            failed: total - successful,
+            prs_created: rows.iter().filter_map(|row| row.pr_number).collect(),
+            follow_up_issues: rows.iter().filter_map(|row| row.follow_up_issue).collect(),
+            duration_seconds: self.at / 1_000_000,
+            lines_of_code: rows.iter().map(|row| row.lines_of_code).sum(),
+            orchestration_id: self.start.orchestration.clone(),
+            exit_code: self.exit_code(),
+            success_rate: if total == 0 {
+                0.0
+            } else {
+                100.0 * successful as f64 / total as f64
+            },
+            context: Context {
+                title: self.start.title.clone(),
+                source: self.start.source.clone(),
+                logs: self.start.logs.clone(),
+                summary_path: self.start.summary_path.clone(),
+                wall_seconds,
+                sequential_seconds: rows.iter().map(|row| row.duration_seconds).sum(),
+                peak_concurrency: self.peak,
+                threshold: self.start.settings.threshold,
+                local: self.start.local,
+                interrupted: self.cancelled.is_some(),
+            },
+            tasks: rows,
+        }
+    }
+
+    fn row(&self, task: &Task) -> TaskSummary {
+        let succeeded = task.succeeded();
+        let failure = task.failure.clone().or_else(|| {
+            (!succeeded && self.cancelled.is_some()).then(|| {
+                Failure::new(
+                    Stage::Implementation,
+                    ErrorType::Cancelled,
+                    "the run was interrupted",
+                )
+            })
+        });
+        let url = |filed: &Option<Filed>| filed.as_ref().map(|filed| filed.url.clone());
+        let number = |filed: &Option<Filed>| filed.as_ref().map(|filed| filed.number);
+        TaskSummary {
+            agent_id: format!("agent-{}", task.spec.agent),
+            agent: task.spec.agent,
+            sub_issue: number(&task.sub_issue),
+            sub_issue_url: url(&task.sub_issue),
+            title: task.spec.title.clone(),
+            status: if succeeded {
+                TaskStatus::Completed
+            } else {
+                TaskStatus::Failed
+            },
+            pr_number: number(&task.pull),
+            pr_url: url(&task.pull),
+            branch: task.branch.clone(),
+            duration_seconds: task.seconds(self.at),
+            lines_of_code: if succeeded {
+                task.proof.as_ref().map_or(0, |proof| proof.insertions)
+            } else {
+                0
+            },
+            attempts: task.attempts,
+            cost_usd: None,
+            tests_passing: task.verified,
+            error: failure.as_ref().map(Failure::status_text),
+            error_label: failure
+                .as_ref()
+                .map(|failure| failure.error.label().to_owned()),
+            failure_stage: failure.as_ref().map(|failure| failure.stage),
+            timed_out: failure.as_ref().is_some_and(|failure| failure.timed_out),
+            follow_up_issue: number(&task.diagnostic),
+            follow_up_url: url(&task.diagnostic),
+            worktree: task.worktree.clone(),
+        }
+    }
+}
+
+impl Intent {
+    /// The agent whose task it is for; `None` for the whole orchestration.
+    pub const fn agent(self) -> Option<u32> {
+        match self {
+            Self::FileSubIssue { agent }
+            | Self::Prepare { agent }
+            | Self::Setup { agent }
+            | Self::StartAgent { agent, .. }
+            | Self::Inspect { agent }
+            | Self::Verify { agent }
+            | Self::OpenPull { agent }
+            | Self::FileDiagnostic { agent }
+            | Self::Clean { agent } => Some(agent),
+            Self::WriteSummary | Self::PostComment => None,
+        }
+    }
+}
+
+/// Microseconds as seconds.
+fn seconds(microseconds: u64) -> f64 {
+    microseconds as f64 / 1e6
+}
