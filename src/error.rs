@@ -158,6 +158,12 @@ pub enum Error {
         /// The repository.
         path: PathBuf,
     },
+    /// The repository belongs to another user, and git's `safe.directory` does not trust it.
+    #[error("the repository {} belongs to another user", path.display())]
+    ForeignRepository {
+        /// The repository.
+        path: PathBuf,
+    },
     /// The base branch does not exist.
     #[error("the base {name} was not found in {}", path.display())]
     BaseMissing {
@@ -232,6 +238,7 @@ impl Error {
             | Self::NotARepository { .. }
             | Self::BareRepository { .. }
             | Self::NoCommits { .. }
+            | Self::ForeignRepository { .. }
             | Self::BaseMissing { .. }
             | Self::AgentMissing { .. }
             | Self::Locked { .. }
@@ -270,6 +277,9 @@ impl Error {
             Self::NotARepository { .. } => "run it inside a clone, or name one with --repo".into(),
             Self::BareRepository { .. } => "name a clone that has a work tree with --repo".into(),
             Self::NoCommits { .. } => "commit something first: agents start from a commit".into(),
+            Self::ForeignRepository { path } => {
+                format!("trust it with: git config --global --add safe.directory '{}'", path.display())
+            }
             Self::BaseMissing { .. } => "name an existing branch with --base".into(),
             Self::AgentMissing { .. } => {
                 "install it, put it on the PATH, or name another agent with --agent".into()

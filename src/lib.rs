@@ -12,3 +12,4 @@
 pub mod error;
 pub mod run;
 pub mod supervisor;
+pub mod workspace;

@@ -1,0 +1,36 @@
+//! The git side of an orchestration: where things live, what the repository holds, and the
+//! command lines for the user's own `git`.
+//!
+//! | module | what it is | touches |
+//! | --- | --- | --- |
+//! | [`layout`] | every path, branch name and id | nothing |
+//! | [`read`] | questions to the repository, answered through libgit2 | reads only |
+//! | [`cli`] | argv and environment of git commands | nothing |
+//! | [`locate`] | finding git and other programs on the search path | reads only |
+//! | [`exclude`] | keeping our own files out of commits | two ignore files |
+//!
+//! Commands that change a repository or talk to a remote are run by the supervisor with the
+//! user's own `git`, so that credential helpers, SSH, hooks, filters and signing work.
+
+pub mod cli;
+pub mod exclude;
+pub mod layout;
+pub mod locate;
+pub mod read;
+
+pub use layout::{Layout, Master};
+pub use read::{Base, Evidence, Head, Workspace};
+
+/// The file in a worktree by which an agent may report progress (DESIGN section 4).
+pub const AGENT_STATUS_FILE: &str = ".agent_status.json";
+
+/// Where the engine keeps its own files, relative to the main worktree.
+pub const RUNTIME_FOLDER: &str = ".claude/runtime";
+
+/// Whether a path, relative to a worktree, is one of ours and no work of an agent.
+pub fn is_own_path(path: &[u8]) -> bool {
+    path == AGENT_STATUS_FILE.as_bytes()
+        || path
+            .strip_prefix(RUNTIME_FOLDER.as_bytes())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
