@@ -10,6 +10,7 @@
 //! done. Where it acts, it decides nothing.
 
 pub mod error;
+pub mod forge;
 pub mod run;
 pub mod supervisor;
 pub mod workspace;

@@ -251,12 +251,15 @@ impl Workspace {
     ///
     /// The variables `GIT_AUTHOR_NAME` and so on are not looked at; git prefers them anyway.
     pub fn identity_is_set(&self) -> Result<bool> {
-        let has = |name| {
-            Ok(self
+        for name in ["user.name", "user.email"] {
+            if self
                 .setting(name)?
-                .is_some_and(|value| !value.trim().is_empty()))
-        };
-        Ok(has("user.name")? && has("user.email")?)
+                .is_none_or(|value| value.trim().is_empty())
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the repository's configuration names an SSH command.

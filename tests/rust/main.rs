@@ -2,4 +2,5 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests fails by panicking")]
 
+mod forge;
 mod workspace;
