@@ -2,24 +2,45 @@
 //!
 //! # Theory of operation
 //!
-//! A pure [`machine`] decides; a [`driver`] carries its decisions out through the trait
-//! [`driver::Processes`], which is real children here and a simulation in [`crate::world`].
-//! [`event`], [`state`] and [`policy`] are its vocabulary and its rules. Only `process` starts
-//! and signals anything.
+//! A pure [`machine`] decides: it is told facts ([`event::Input`]) and answers with what is to be
+//! done ([`event::Effect`]). A [`driver`] carries that out through the trait
+//! [`driver::Processes`], which is real children here and a simulation elsewhere.
+//!
+//! All real children of a program belong to one thread, the [`engine`]'s, on which a reactor waits
+//! for all pipes and exits at once. A [`pool`] has its driver on that thread: submit units, take
+//! events. A driver of one's own elsewhere uses [`real::RealProcesses`].
+//!
+//! Only `process` starts and signals anything. Children lead sessions of their own and carry a
+//! [`mark`], by which a [`watcher`] finds and ends them when the program dies.
 
+mod clock;
+mod command;
 pub mod driver;
+pub mod engine;
 pub mod event;
 pub mod machine;
+pub mod mark;
 pub mod output;
 mod policy;
+pub mod pool;
+mod process;
+mod reactor;
+pub mod real;
+mod scan;
 pub mod spec;
 pub mod state;
+mod terminal;
+mod unit;
+pub mod watcher;
 
 pub use driver::{Driver, Finished, Processes, UnitEvent};
+pub use engine::{EngineError, run_command, set_watcher_command};
 pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,
 };
 pub use machine::Machine;
 pub use output::{Captured, CapturedStream, Newlines};
+pub use pool::Pool;
+pub use real::RealProcesses;
 pub use spec::{Capture, Stdin, UnitSpec};

@@ -1,0 +1,181 @@
+//! One engine per program: a thread that owns every child, started with the first one.
+//!
+//! After a `fork` the child process has no such thread. It finds that the engine belongs to
+//! another process, and starts one of its own, which knows nothing of the parent's children.
+
+use std::ffi::OsString;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError};
+
+use mio::{Poll, Waker};
+
+use super::driver::{Finished, UnitEvent};
+use super::mark::Mark;
+use super::pool::Pool;
+use super::reactor::{Command, Inbox, OwnerId, Reactor, WAKER};
+use super::spec::UnitSpec;
+use super::watcher::{self, Containment};
+use super::{output, process, scan};
+
+/// The engine's thread needs little stack: it calls nothing deep.
+const STACK: usize = 512 * 1024;
+
+/// How deep programs that use the engine may fork from each other.
+const GENERATIONS: usize = 64;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The system refused the engine's thread or its descriptors.
+    #[error("cannot start the engine: {0}")]
+    Start(#[from] io::Error),
+    /// The object was made before a `fork`, and lives on in the parent process only.
+    #[error("this pool belongs to process {owner}, from which this one was forked")]
+    Forked {
+        /// The process that made it.
+        owner: u32,
+    },
+    /// Programs that use the engine were forked from each other too many times in a row.
+    #[error("forked {GENERATIONS} times in a row")]
+    TooManyForks,
+}
+
+/// The way to the engine's thread.
+pub(super) struct Engine {
+    pid: u32,
+    inbox: Inbox,
+    waker: Waker,
+    next_owner: AtomicU64,
+}
+
+impl Engine {
+    /// The engine of this very process.
+    ///
+    /// A forked child inherits the filled places of its ancestors and takes the next one. No lock
+    /// is held, since a lock that another thread held at the fork would never be freed.
+    pub(super) fn get() -> Result<&'static Self, EngineError> {
+        static ENGINES: [OnceLock<Engine>; GENERATIONS] = [const { OnceLock::new() }; GENERATIONS];
+        let pid = std::process::id();
+        if let Some(engine) = ENGINES
+            .iter()
+            .map_while(OnceLock::get)
+            .find(|own| own.pid == pid)
+        {
+            return Ok(engine);
+        }
+        let (engine, reactor) = Self::prepare(pid)?;
+        let mut engine = engine;
+        for place in &ENGINES {
+            match place.set(engine) {
+                Ok(()) => {
+                    reactor.start()?;
+                    return place.get().ok_or(EngineError::TooManyForks);
+                }
+                Err(back) => engine = back,
+            }
+            // Another thread of this process was faster.
+            if let Some(other) = place.get().filter(|other| other.pid == pid) {
+                return Ok(other);
+            }
+        }
+        Err(EngineError::TooManyForks)
+    }
+
+    fn prepare(pid: u32) -> Result<(Self, Unstarted), EngineError> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let inbox = Inbox::default();
+        let start = scan::process(pid).map_or(0, |own| own.start);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the mark must differ between programs"
+        )]
+        let nonce = uuid::Uuid::new_v4().as_u128();
+        let mark = Mark::new(pid, start, nonce);
+        // What depends on the environment is looked up here, in a thread of the program.
+        output::spool_folder();
+        let containment = Containment::new(watcher::command(), pid, start, &mark);
+        let reactor = Unstarted {
+            poll,
+            inbox: Arc::clone(&inbox),
+            mark,
+            containment,
+        };
+        Ok((
+            Self {
+                pid,
+                inbox,
+                waker,
+                next_owner: AtomicU64::new(0),
+            },
+            reactor,
+        ))
+    }
+
+    /// Whether this process is the one that the engine belongs to.
+    pub(super) fn is_own(&self) -> Result<(), EngineError> {
+        if self.pid == std::process::id() {
+            Ok(())
+        } else {
+            Err(EngineError::Forked { owner: self.pid })
+        }
+    }
+
+    pub(super) fn new_owner(&self) -> OwnerId {
+        OwnerId(self.next_owner.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sends a command; carried out soon, in order.
+    pub(super) fn send(&self, command: Command) {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.push(command);
+        let first = inbox.len() == 1;
+        drop(inbox);
+        if first && let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "the engine cannot be woken");
+        }
+    }
+}
+
+/// A reactor without its thread.
+struct Unstarted {
+    poll: Poll,
+    inbox: Inbox,
+    mark: Mark,
+    containment: Containment,
+}
+
+impl Unstarted {
+    fn start(self) -> io::Result<()> {
+        let run = move || {
+            process::block_signals();
+            Reactor::new(self.poll, self.inbox, self.mark, self.containment).run();
+        };
+        std::thread::Builder::new()
+            .name("orchestration".into())
+            .stack_size(STACK)
+            .spawn(run)?;
+        Ok(())
+    }
+}
+
+/// Says how the containment watcher is started: the command, to which its own arguments are added.
+///
+/// To be called before the first unit, or it has no effect. Without it the watcher is the program
+/// in the variable `ORCHESTRATION_WATCHER`, else `orchestration-watcher` beside the executable.
+pub fn set_watcher_command(command: Vec<OsString>) {
+    watcher::set_command(command);
+}
+
+/// Runs one child to its end, with its time limit and capture, and waits for it.
+pub fn run_command(spec: UnitSpec) -> Result<Finished, EngineError> {
+    let pool = Pool::new(NonZeroUsize::new(1))?;
+    pool.submit(spec)?;
+    loop {
+        if let Some(UnitEvent::Finished(finished)) = pool.next(None) {
+            return Ok(finished);
+        }
+    }
+}

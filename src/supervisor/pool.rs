@@ -1,0 +1,180 @@
+//! A pool: units in, events out, for a caller who has a thread to wait in.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::clock;
+use super::driver::UnitEvent;
+use super::engine::{Engine, EngineError};
+use super::event::{CancelReason, Input, UnitId};
+use super::reactor::{Command, OwnerId};
+use super::spec::UnitSpec;
+
+/// How long a dropped pool waits until everything it had is gone.
+const DROP_PATIENCE: Duration = Duration::from_secs(7);
+
+/// A set of children that run at most so many at a time.
+///
+/// All methods may be called from any thread, except in a process that was forked from the one
+/// that made the pool. Dropping a pool kills and reaps everything it still has.
+pub struct Pool {
+    engine: &'static Engine,
+    owner: OwnerId,
+    events: Arc<Events>,
+    next_unit: AtomicU64,
+}
+
+#[derive(Default)]
+struct Events {
+    queue: Mutex<VecDeque<UnitEvent>>,
+    more: Condvar,
+    /// Units that were submitted and are not over.
+    unfinished: AtomicUsize,
+}
+
+impl Events {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<UnitEvent>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, event: UnitEvent) {
+        let mut queue = self.lock();
+        if matches!(event, UnitEvent::Finished(_)) {
+            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+        }
+        queue.push_back(event);
+        drop(queue);
+        self.more.notify_all();
+    }
+}
+
+impl Pool {
+    /// A pool that runs at most `max_workers` units at a time; `None` for any number.
+    pub fn new(max_workers: Option<NonZeroUsize>) -> Result<Self, EngineError> {
+        let engine = Engine::get()?;
+        let owner = engine.new_owner();
+        let events = Arc::new(Events::default());
+        let receiver = Arc::clone(&events);
+        let sink = Box::new(move |event| receiver.push(event));
+        engine.send(Command::AddPool {
+            owner,
+            max_workers,
+            sink,
+        });
+        Ok(Self {
+            engine,
+            owner,
+            events,
+            next_unit: AtomicU64::new(0),
+        })
+    }
+
+    /// Hands in a unit. Its `Finished` event follows sooner or later, whatever happens.
+    pub fn submit(&self, mut spec: UnitSpec) -> Result<UnitId, EngineError> {
+        self.engine.is_own()?;
+        // The environment is read here, in a thread of the program, and at this very time.
+        spec.env
+            .get_or_insert_with(|| std::env::vars_os().collect());
+        let unit = UnitId(self.next_unit.fetch_add(1, Ordering::Relaxed));
+        self.events.unfinished.fetch_add(1, Ordering::AcqRel);
+        self.engine.send(Command::Submit {
+            owner: self.owner,
+            unit,
+            spec,
+        });
+        Ok(unit)
+    }
+
+    /// The next event, waiting up to `timeout` for it; `None` for as long as it takes.
+    ///
+    /// A caller who has signals to look after waits for short times. `None` comes back at the
+    /// timeout, and at once when nothing more can happen: no event is left and every unit is over.
+    pub fn next(&self, timeout: Option<Duration>) -> Option<UnitEvent> {
+        self.engine.is_own().ok()?;
+        let deadline = timeout.map(|timeout| clock::now() + timeout);
+        let mut queue = self.events.lock();
+        loop {
+            if let Some(event) = queue.pop_front() {
+                return Some(event);
+            }
+            if self.unfinished() == 0 {
+                return None;
+            }
+            queue = match deadline {
+                None => self
+                    .events
+                    .more
+                    .wait(queue)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.since(clock::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let waited = self.events.more.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// How many units were submitted and are not over.
+    pub fn unfinished(&self) -> usize {
+        self.events.unfinished.load(Ordering::Acquire)
+    }
+
+    /// Ends everything, and starts nothing more. Again with a more severe reason for more haste.
+    pub fn cancel(&self, reason: CancelReason) {
+        self.wish(Input::Cancel { unit: None, reason });
+    }
+
+    /// Ends one unit; the others go on.
+    pub fn cancel_unit(&self, unit: UnitId, reason: CancelReason) {
+        self.wish(Input::Cancel {
+            unit: Some(unit),
+            reason,
+        });
+    }
+
+    /// Starts no more units; those that run go on.
+    pub fn pause(&self) {
+        self.wish(Input::Pause);
+    }
+
+    /// Starts units again.
+    pub fn resume(&self) {
+        self.wish(Input::Resume);
+    }
+
+    fn wish(&self, input: Input) {
+        if self.engine.is_own().is_ok() {
+            self.engine.send(Command::Wish {
+                owner: self.owner,
+                input,
+            });
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        if self.engine.is_own().is_err() {
+            return;
+        }
+        if self.unfinished() > 0 {
+            self.cancel(CancelReason::SecondSignal);
+            let deadline = clock::now() + DROP_PATIENCE;
+            while self.unfinished() > 0 {
+                let left = deadline.since(clock::now());
+                if left.is_zero() {
+                    break;
+                }
+                self.next(Some(left));
+            }
+        }
+        self.engine.send(Command::Remove { owner: self.owner });
+    }
+}

@@ -1,0 +1,408 @@
+//! Starting and signalling processes: the only place that does either, and the only one with
+//! unsafe code.
+//!
+//! A child is started by `posix_spawn`, leads a session of its own, gets three descriptors and
+//! none of the parent's others, an empty signal mask, and the default action for the signals that
+//! interpreters ignore. It is signalled only through its pidfd, or by number while it is unreaped,
+//! so that no signal ever reaches a process that was given its number later.
+//!
+//! Never waits for a child that is not ours, and never waits at all but with `WNOHANG`.
+#![expect(
+    unsafe_code,
+    reason = "posix_spawn and group signals through a pidfd have no safe API"
+)]
+
+use std::ffi::{CString, c_char};
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::OnceLock;
+
+use memmap2::Mmap;
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+
+use super::command::Command;
+use super::event::Exit;
+
+/// A child process, and what is known about its end.
+#[derive(Debug)]
+pub(super) struct Child {
+    pid: Pid,
+    /// Readable when the child is dead. `None` where the system has no such thing.
+    pidfd: Option<OwnedFd>,
+    exit: Option<Exit>,
+    reaped: bool,
+}
+
+/// What to send to a group.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum GroupSignal {
+    /// Nothing; only look whether somebody is there.
+    Probe,
+    Interrupt,
+    Terminate,
+    Kill,
+}
+
+impl GroupSignal {
+    const fn number(self) -> i32 {
+        match self {
+            Self::Probe => 0,
+            Self::Interrupt => libc::SIGINT,
+            Self::Terminate => libc::SIGTERM,
+            Self::Kill => libc::SIGKILL,
+        }
+    }
+}
+
+impl Child {
+    /// Starts a command with these three descriptors as its standard input, output and error.
+    ///
+    /// The descriptors must be above 2 ([`lift`]), or placing one would overwrite another.
+    pub(super) fn spawn(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Self, Errno> {
+        let pid = posix_spawn(command, stdio)?;
+        Ok(Self {
+            pid,
+            pidfd: pidfd_of(pid),
+            exit: None,
+            reaped: false,
+        })
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// The descriptor that becomes readable when the child is dead.
+    pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// How the child ended; `None` while it lives.
+    ///
+    /// Where groups can be reached through the pidfd the child is reaped here and now, since the
+    /// pidfd keeps its group apart from any later one. Elsewhere it stays a zombie until
+    /// [`Child::release`], so that its number stays taken.
+    pub(super) fn try_exit(&mut self) -> Option<Exit> {
+        if self.exit.is_none() {
+            let mut options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let keep = !self.groups_by_pidfd();
+            options.set(WaitIdOptions::NOWAIT, keep);
+            match rustix::process::waitid(self.wait_id(), options) {
+                Ok(None) | Err(Errno::INTR) => {}
+                Ok(Some(status)) => {
+                    self.reaped = !keep;
+                    self.exit = Some(match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => Exit::Code(code),
+                        (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
+                    });
+                }
+                // Somebody else took the exit status.
+                Err(_) => {
+                    self.reaped = true;
+                    self.exit = Some(Exit::Code(-1));
+                }
+            }
+        }
+        self.exit
+    }
+
+    /// Sends to the child's whole group; false where nobody is left in it. A dead child that was
+    /// not reaped yet counts as somebody.
+    pub(super) fn signal_group(&self, signal: GroupSignal) -> bool {
+        if let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.groups_by_pidfd()) {
+            return pidfd_signal_group(pidfd.as_fd(), signal) != Err(Errno::SRCH);
+        }
+        if self.reaped {
+            return false;
+        }
+        // SAFETY: kill touches no memory. The number is ours while the child is unreaped.
+        unsafe { libc::kill(-self.pid.as_raw_nonzero().get(), signal.number()) == 0 }
+    }
+
+    /// Whether it is certain that the child is dead and its group has nobody else in it.
+    ///
+    /// False where somebody is there, where only dead processes are that nobody reaped yet, and
+    /// where the system cannot tell; then [`super::scan::Census`] knows.
+    pub(super) fn is_surely_alone(&self) -> bool {
+        self.exit.is_some() && self.reaped && !self.signal_group(GroupSignal::Probe)
+    }
+
+    /// Gives the child's number back to the system. Nothing is signalled afterwards.
+    pub(super) fn release(&mut self) {
+        if self.exit.is_some() && !self.reaped {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            let _ = rustix::process::waitid(self.wait_id(), options);
+            self.reaped = true;
+        }
+    }
+
+    fn groups_by_pidfd(&self) -> bool {
+        static SUPPORTED: OnceLock<bool> = OnceLock::new();
+        let Some(pidfd) = &self.pidfd else {
+            return false;
+        };
+        *SUPPORTED.get_or_init(|| {
+            pidfd_signal_group(pidfd.as_fd(), GroupSignal::Probe) != Err(Errno::INVAL)
+        })
+    }
+
+    fn wait_id(&self) -> WaitId<'_> {
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = &self.pidfd {
+            return WaitId::PidFd(pidfd.as_fd());
+        }
+        WaitId::Pid(self.pid)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn pidfd_of(pid: Pid) -> Option<OwnedFd> {
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
+    lift(pidfd).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd_of(_pid: Pid) -> Option<OwnedFd> {
+    None
+}
+
+/// `pidfd_send_signal` with `PIDFD_SIGNAL_PROCESS_GROUP` (Linux 6.9; EINVAL before).
+#[cfg(target_os = "linux")]
+fn pidfd_signal_group(pidfd: BorrowedFd<'_>, signal: GroupSignal) -> Result<(), Errno> {
+    const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+    // SAFETY: the descriptor is open, and no siginfo is passed.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal.number(),
+            ptr::null::<libc::siginfo_t>(),
+            PIDFD_SIGNAL_PROCESS_GROUP,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(last_errno())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd_signal_group(_pidfd: BorrowedFd<'_>, _signal: GroupSignal) -> Result<(), Errno> {
+    Err(Errno::INVAL)
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// The same open file under a number above 2. A program that closed its own standard streams is
+/// handed such low numbers for pipes.
+pub(super) fn lift(descriptor: OwnedFd) -> Result<OwnedFd, Errno> {
+    if descriptor.as_raw_fd() > 2 {
+        return Ok(descriptor);
+    }
+    rustix::io::fcntl_dupfd_cloexec(&descriptor, 3)
+}
+
+/// Maps a temporary file of ours for reading.
+pub(super) fn map_private(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the file has no name and no other user, so nobody can change or shorten it.
+    unsafe { Mmap::map(file) }
+}
+
+/// Blocks every signal in this thread, so that handlers run in the program's own threads.
+pub(super) fn block_signals() {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set before it is used.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Goes on in a child of this process while this process ends, so that whoever started it has no
+/// child that never ends. Only for a program with a single thread.
+pub(super) fn detach() -> io::Result<()> {
+    // SAFETY: the caller has one thread, so the child finds no lock held by another.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(()),
+        // SAFETY: _exit runs nothing of this process that the child will run again.
+        _ => unsafe { libc::_exit(0) },
+    }
+}
+
+fn posix_spawn(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Pid, Errno> {
+    let actions = Actions::new(command, stdio)?;
+    let attributes = Attributes::new()?;
+    let pointers = |strings: &[CString]| -> Vec<*mut c_char> {
+        let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+        pointers.chain([ptr::null_mut()]).collect()
+    };
+    let (argv, envp) = (pointers(&command.argv), pointers(&command.envp));
+    let mut pid = 0;
+    // SAFETY: path, argv and envp are NUL-terminated strings in NULL-terminated arrays that
+    // outlive the call; actions and attributes are initialised.
+    check(unsafe {
+        libc::posix_spawn(
+            &raw mut pid,
+            command.path.as_ptr(),
+            &raw const actions.0,
+            &raw const attributes.0,
+            argv.as_ptr(),
+            envp.as_ptr(),
+        )
+    })?;
+    Pid::from_raw(pid).ok_or(Errno::CHILD)
+}
+
+fn check(result: i32) -> Result<(), Errno> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(Errno::from_raw_os_error(result))
+    }
+}
+
+/// What the child does between its creation and its program.
+struct Actions(libc::posix_spawn_file_actions_t);
+
+impl Actions {
+    fn new(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Self, Errno> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: init initialises what it is given.
+        let mut actions = unsafe {
+            check(libc::posix_spawn_file_actions_init(raw.as_mut_ptr()))?;
+            Self(raw.assume_init())
+        };
+        if let Some(folder) = &command.folder {
+            // SAFETY: the string outlives the call, which copies it.
+            check(unsafe { add_chdir(&raw mut actions.0, folder.as_ptr()) })?;
+        }
+        for (target, source) in (0..).zip(stdio) {
+            let raw = &raw mut actions.0;
+            // SAFETY: actions are initialised; both numbers are valid descriptors.
+            check(unsafe {
+                libc::posix_spawn_file_actions_adddup2(raw, source.as_raw_fd(), target)
+            })?;
+        }
+        actions.close_the_rest()?;
+        Ok(actions)
+    }
+
+    /// No descriptor of the parent reaches the child, inheritable ones included.
+    #[cfg(target_os = "linux")]
+    fn close_the_rest(&mut self) -> Result<(), Errno> {
+        type CloseFrom =
+            unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, RawFd) -> libc::c_int;
+        static CLOSE_FROM: OnceLock<Option<CloseFrom>> = OnceLock::new();
+        let close_from = CLOSE_FROM.get_or_init(|| {
+            let name = c"posix_spawn_file_actions_addclosefrom_np";
+            // SAFETY: the name is a C string; the symbol, where there is one (glibc 2.34), is a
+            // function of this type.
+            unsafe {
+                let symbol = libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr());
+                (!symbol.is_null())
+                    .then(|| std::mem::transmute::<*mut libc::c_void, CloseFrom>(symbol))
+            }
+        });
+        if let Some(close_from) = close_from {
+            // SAFETY: actions are initialised.
+            return check(unsafe { close_from(&raw mut self.0, 3) });
+        }
+        for descriptor in inheritable() {
+            // SAFETY: actions are initialised; closing a number that is not open is no error.
+            check(unsafe { libc::posix_spawn_file_actions_addclose(&raw mut self.0, descriptor) })?;
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "the attribute CLOEXEC_DEFAULT does it here"
+    )]
+    fn close_the_rest(&mut self) -> Result<(), Errno> {
+        Ok(())
+    }
+}
+
+impl Drop for Actions {
+    fn drop(&mut self) {
+        // SAFETY: actions are initialised, and not used afterwards.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+#[cfg(target_os = "linux")]
+use libc::posix_spawn_file_actions_addchdir_np as add_chdir;
+
+#[cfg(not(target_os = "linux"))]
+unsafe extern "C" {
+    #[link_name = "posix_spawn_file_actions_addchdir_np"]
+    fn add_chdir(
+        actions: *mut libc::posix_spawn_file_actions_t,
+        path: *const c_char,
+    ) -> libc::c_int;
+}
+
+/// The descriptors that a child would inherit.
+#[cfg(target_os = "linux")]
+fn inheritable() -> Vec<RawFd> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let inherits = |descriptor: &RawFd| {
+        // SAFETY: F_GETFD only looks a number up; one that is not open gives -1.
+        let flags = unsafe { libc::fcntl(*descriptor, libc::F_GETFD) };
+        *descriptor > 2 && flags >= 0 && flags & libc::FD_CLOEXEC == 0
+    };
+    numbers.filter(inherits).collect()
+}
+
+/// A session of its own, an empty signal mask, and default actions for SIGPIPE and SIGXFSZ, which
+/// Python ignores.
+struct Attributes(libc::posix_spawnattr_t);
+
+impl Attributes {
+    fn new() -> Result<Self, Errno> {
+        #[cfg(target_os = "linux")]
+        const SESSION: i32 = libc::POSIX_SPAWN_SETSID as i32;
+        #[cfg(target_os = "macos")]
+        const SESSION: i32 = 0x0400 | libc::POSIX_SPAWN_CLOEXEC_DEFAULT as i32;
+        let flags = SESSION | libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF;
+        let mut raw = MaybeUninit::uninit();
+        let mut none = MaybeUninit::uninit();
+        let mut defaults = MaybeUninit::uninit();
+        // SAFETY: init and sigemptyset initialise what they are given before it is used.
+        unsafe {
+            check(libc::posix_spawnattr_init(raw.as_mut_ptr()))?;
+            let mut attributes = Self(raw.assume_init());
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigemptyset(defaults.as_mut_ptr());
+            libc::sigaddset(defaults.as_mut_ptr(), libc::SIGPIPE);
+            libc::sigaddset(defaults.as_mut_ptr(), libc::SIGXFSZ);
+            let raw = &raw mut attributes.0;
+            check(libc::posix_spawnattr_setsigmask(raw, none.as_ptr()))?;
+            check(libc::posix_spawnattr_setsigdefault(raw, defaults.as_ptr()))?;
+            check(libc::posix_spawnattr_setflags(
+                raw,
+                i16::try_from(flags).unwrap_or(0),
+            ))?;
+            Ok(attributes)
+        }
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: attributes are initialised, and not used afterwards.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}

@@ -1,0 +1,219 @@
+//! Who runs on this machine and belongs to us: a look through `/proc`.
+//!
+//! A process belongs to a mark when it carries it in its environment, descends from one that
+//! does, or is in a session that such a one leads or is in. (Our children lead sessions of their
+//! own, so no session of theirs holds a stranger.) Only used when something is ended by force.
+//!
+//! Reads `/proc`, and kills by pidfd after the identity was verified once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::time::Duration;
+
+use super::clock;
+use super::event::Moment;
+use super::mark::{self, Mark};
+
+/// What is known of one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Process {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    pub(super) group: u32,
+    pub(super) session: u32,
+    /// In clock ticks since the machine started. With the process id it is an identity.
+    pub(super) start: u64,
+    pub(super) dead: bool,
+}
+
+/// Takes apart `/proc/PID/stat` (`proc_pid_stat(5)`). The name in it may hold anything, so the
+/// fields are counted from the last closing parenthesis.
+fn parse_stat(text: &[u8]) -> Option<Process> {
+    let text = String::from_utf8_lossy(text);
+    let (pid, rest) = text.split_once(' ')?;
+    let mut fields = rest[rest.rfind(')')? + 1..].split_ascii_whitespace();
+    let dead = matches!(fields.next()?, "Z" | "X" | "x");
+    Some(Process {
+        pid: pid.parse().ok()?,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+        start: fields.nth(15)?.parse().ok()?,
+        dead,
+    })
+}
+
+/// One process; `None` once it is gone.
+pub(super) fn process(pid: u32) -> Option<Process> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// All processes that are not dead.
+fn processes() -> Vec<Process> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(process)
+        .filter(|process| !process.dead)
+        .collect()
+}
+
+/// Which process groups have living members. One look serves all that ask at about the same time.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    groups: BTreeSet<u32>,
+    expires: Moment,
+}
+
+impl Census {
+    /// Whether somebody lived in the group a moment ago. A dead group never comes back to life,
+    /// so an old "no" is still true; an old "yes" is asked again later.
+    pub(super) fn lives(&mut self, group: u32) -> bool {
+        if !cfg!(target_os = "linux") {
+            // A group of zombies alone answers EPERM here, and an empty one ESRCH.
+            let group = i32::try_from(group)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw);
+            return group
+                .is_some_and(|group| rustix::process::test_kill_process_group(group).is_ok());
+        }
+        let begun = clock::now();
+        if begun >= self.expires {
+            self.groups = processes().iter().map(|process| process.group).collect();
+            let ended = clock::now();
+            // A machine full of processes takes a while to look through.
+            self.expires = ended + MIN_AGE.max(ended.since(begun) * 4);
+        }
+        self.groups.contains(&group)
+    }
+}
+
+/// How long a census is good for, at least.
+const MIN_AGE: Duration = Duration::from_millis(8);
+
+/// For every process that belongs to one of the marks, the index of the mark.
+fn belonging(
+    processes: &[Process],
+    mut mark_of: impl FnMut(&Process) -> Option<usize>,
+) -> BTreeMap<u32, usize> {
+    let mut found = BTreeMap::new();
+    let mut sessions = BTreeMap::new();
+    for process in processes {
+        if let Some(mark) = mark_of(process) {
+            found.insert(process.pid, mark);
+            sessions.insert(process.session, mark);
+        }
+    }
+    loop {
+        let before = found.len();
+        for process in processes {
+            if found.contains_key(&process.pid) {
+                continue;
+            }
+            let owner = found
+                .get(&process.parent)
+                .or_else(|| sessions.get(&process.session));
+            if let Some(&mark) = owner {
+                found.insert(process.pid, mark);
+                sessions.insert(process.session, mark);
+            }
+        }
+        if found.len() == before {
+            return found;
+        }
+    }
+}
+
+/// Kills everything that belongs to the marks, and says for each mark whether anything was found.
+///
+/// One look is not enough where something forks: repeat until nothing is found. Processes that
+/// started before `since` (clock ticks since the machine started) are passed over.
+pub(super) fn kill_marked(marks: &[Mark], since: u64) -> Vec<bool> {
+    let own = std::process::id();
+    let mut processes = processes();
+    processes.retain(|process| process.start >= since && process.pid != own);
+    let mut environment = Vec::new();
+    let found = belonging(&processes, |process| {
+        environment.clear();
+        let path = format!("/proc/{}/environ", process.pid);
+        File::open(path).ok()?.read_to_end(&mut environment).ok()?;
+        let value = mark::value_in(&environment)?;
+        marks.iter().position(|mark| mark.is_in(value))
+    });
+    let mut alive = vec![false; marks.len()];
+    for process in &processes {
+        if let Some(&mark) = found.get(&process.pid) {
+            alive[mark] = true;
+            kill(process);
+        }
+    }
+    alive
+}
+
+/// Kills exactly this process: never one that was given its number in the meantime.
+#[cfg(target_os = "linux")]
+fn kill(process: &Process) {
+    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
+        return;
+    };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
+        return;
+    };
+    if self::process(process.pid).is_some_and(|now| now.start == process.start) {
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kill(_process: &Process) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process_of(pid: u32, parent: u32, session: u32) -> Process {
+        Process {
+            pid,
+            parent,
+            group: session,
+            session,
+            start: 0,
+            dead: false,
+        }
+    }
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_no_obstacle() {
+        let line = b"42 (a) b (c)) S 1 2 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0 0";
+        let process = parse_stat(line).unwrap();
+        assert_eq!((process.pid, process.parent, process.start), (42, 1, 777));
+        assert_eq!(
+            (process.group, process.session, process.dead),
+            (2, 3, false)
+        );
+    }
+
+    #[test]
+    fn this_process_is_found_in_proc() {
+        let own = process(std::process::id()).unwrap();
+        assert_eq!(own.pid, std::process::id());
+        assert!(!own.dead && own.start > 0);
+    }
+
+    #[test]
+    fn descendants_and_members_of_sessions_belong_though_they_lost_the_mark() {
+        let processes = [
+            process_of(10, 1, 10),
+            process_of(11, 10, 10),
+            process_of(12, 11, 12),
+            process_of(13, 1, 12),
+            process_of(20, 1, 20),
+        ];
+        let found = belonging(&processes, |process| (process.pid == 10).then_some(0));
+        assert_eq!(found.into_keys().collect::<Vec<_>>(), [10, 11, 12, 13]);
+    }
+}

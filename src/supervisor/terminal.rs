@@ -1,0 +1,81 @@
+//! A terminal as standard input whose questions are answered with empty lines (COMPATIBILITY 1).
+//!
+//! Touches only the pseudo-terminals it opened.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::pty::OpenptFlags;
+use rustix::termios::{self, LocalModes, OptionalActions};
+
+use super::process::lift;
+
+/// Both ends of a pseudo-terminal. The child's end stays open here as well: it tells whether the
+/// last line was read, and keeps the terminal from ending.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    ours: OwnedFd,
+    childs: OwnedFd,
+}
+
+impl Terminal {
+    pub(super) fn open() -> Result<Self, Errno> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
+        let ours = lift(rustix::pty::openpt(flags)?)?;
+        rustix::io::fcntl_setfd(&ours, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::pty::grantpt(&ours)?;
+        rustix::pty::unlockpt(&ours)?;
+        let childs = lift(open_peer(&ours)?)?;
+        // Our lines must not come back to us.
+        let mut modes = termios::tcgetattr(&childs)?;
+        modes.local_modes.remove(LocalModes::ECHO);
+        termios::tcsetattr(&childs, OptionalActions::Now, &modes)?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        Ok(Self { ours, childs })
+    }
+
+    /// The end that the child gets.
+    pub(super) fn child_end(&self) -> BorrowedFd<'_> {
+        self.childs.as_fd()
+    }
+
+    /// Our end, readable when the child wrote to its terminal.
+    pub(super) fn our_end(&self) -> BorrowedFd<'_> {
+        self.ours.as_fd()
+    }
+
+    /// Types one empty line, unless the last one is still unread.
+    pub(super) fn tick(&self) {
+        if matches!(rustix::io::ioctl_fionread(&self.childs), Ok(0)) {
+            let _ = rustix::io::write(&self.ours, b"\n");
+        }
+    }
+
+    /// Drops what the child wrote to its terminal, so that it never has to wait for a reader.
+    pub(super) fn discard(&self, scratch: &mut [u8]) {
+        for _ in 0..16 {
+            if !matches!(rustix::io::read(&self.ours, &mut *scratch), Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_peer(ours: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    rustix::pty::ioctl_tiocgptpeer(ours, flags)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_peer(ours: &OwnedFd) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{Mode, OFlags};
+    let name = rustix::pty::ptsname(ours, Vec::new())?;
+    rustix::fs::open(
+        &*name,
+        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}

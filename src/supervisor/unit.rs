@@ -1,0 +1,453 @@
+//! One child process with its pipes, as the reactor holds it. It reports facts and decides nothing.
+//!
+//! Reads and writes only the descriptors of its own child, and never waits for any of them.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::io::Errno;
+
+use super::command::{self, Command};
+use super::event::{Input, OutputStream, SpawnError, UnitId};
+use super::mark::Mark;
+use super::output::Captured;
+use super::output::CapturedStream;
+use super::process::{Child, GroupSignal, lift};
+use super::scan::Census;
+use super::spec::{Stdin, UnitSpec};
+use super::terminal::Terminal;
+
+/// How many times the scratch buffer is filled from one pipe before others have their turn.
+const READS_PER_TURN: usize = 8;
+
+/// How many more reads a unit gets when it is released while something still holds its pipes.
+const LAST_READS: usize = 64;
+
+/// The size that a busy pipe is given, in bytes.
+#[cfg(target_os = "linux")]
+const BUSY_PIPE: usize = 256 * 1024;
+
+/// Which of a unit's descriptors something happened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Output(OutputStream),
+    Input,
+    Exit,
+}
+
+/// A running child.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) id: UnitId,
+    pub(super) child: Child,
+    pub(super) mark: Mark,
+    stdout: Output,
+    stderr: Output,
+    feed: Feed,
+    tee: Option<File>,
+    /// `Exited` was reported.
+    pub(super) exit_reported: bool,
+    /// The group was last seen with somebody in it.
+    pub(super) group_lives: bool,
+}
+
+#[derive(Debug)]
+struct Output {
+    stream: OutputStream,
+    pipe: Option<OwnedFd>,
+    captured: CapturedStream,
+    /// How far the stream was reported; `None` where nobody wants it.
+    mirrored: Option<u64>,
+    length: u64,
+    busy: bool,
+}
+
+/// What the child reads.
+#[derive(Debug)]
+enum Feed {
+    Nothing,
+    Bytes {
+        pipe: OwnedFd,
+        bytes: Vec<u8>,
+        written: usize,
+    },
+    Terminal(Terminal),
+}
+
+/// Why a unit was not started.
+pub(super) enum Refusal {
+    /// Its executable is being written by somebody; worth another try.
+    Busy,
+    Error(SpawnError),
+}
+
+impl Unit {
+    /// Starts the child.
+    pub(super) fn start(
+        id: UnitId,
+        spec: &mut UnitSpec,
+        mark: Mark,
+        captured: &Captured,
+    ) -> Result<Self, Refusal> {
+        let command = Command::prepare(spec, Some(&mark)).map_err(Refusal::Error)?;
+        let refuse = |errno| Refusal::Error(command::explain(errno, spec));
+        let tee = spec
+            .capture
+            .tee
+            .as_deref()
+            .map(open_log)
+            .transpose()
+            .map_err(Refusal::Error)?;
+        let (stdout, child_stdout) = pipe().map_err(refuse)?;
+        let (stderr, child_stderr) = pipe().map_err(refuse)?;
+        let (feed, child_stdin) = feed(&spec.stdin).map_err(refuse)?;
+        let input = match (&feed, &child_stdin) {
+            (Feed::Terminal(terminal), _) => terminal.child_end(),
+            (_, Some(stdin)) => stdin.as_fd(),
+            (_, None) => return Err(refuse(Errno::BADF)),
+        };
+        let descriptors = [input, child_stdout.as_fd(), child_stderr.as_fd()];
+        let child = match Child::spawn(&command, descriptors) {
+            Ok(child) => child,
+            Err(Errno::TXTBSY) => return Err(Refusal::Busy),
+            Err(errno) => return Err(refuse(errno)),
+        };
+        let mut feed = feed;
+        if let (Feed::Bytes { bytes, .. }, Stdin::Bytes(given)) = (&mut feed, &mut spec.stdin) {
+            *bytes = std::mem::take(given);
+        }
+        let mirrored = spec.capture.mirror.then_some(0);
+        let output = |stream, pipe, captured: &CapturedStream| Output {
+            stream,
+            pipe: Some(pipe),
+            captured: captured.clone(),
+            mirrored,
+            length: 0,
+            busy: false,
+        };
+        Ok(Self {
+            id,
+            child,
+            mark,
+            stdout: output(OutputStream::Stdout, stdout, &captured.stdout),
+            stderr: output(OutputStream::Stderr, stderr, &captured.stderr),
+            feed,
+            tee,
+            exit_reported: false,
+            group_lives: true,
+        })
+    }
+
+    /// The descriptors to watch, for reading or (the second) for writing.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = (Part, BorrowedFd<'_>)> {
+        let output = |output: &Output| Part::Output(output.stream);
+        let outputs = [&self.stdout, &self.stderr]
+            .into_iter()
+            .filter_map(move |out| Some((output(out), out.pipe.as_ref()?.as_fd())));
+        let input = match &self.feed {
+            Feed::Nothing => None,
+            Feed::Bytes { pipe, .. } => Some((Part::Input, pipe.as_fd())),
+            Feed::Terminal(terminal) => Some((Part::Input, terminal.our_end())),
+        };
+        let exit = self.child.pidfd().map(|pidfd| (Part::Exit, pidfd));
+        outputs.chain(input).chain(exit)
+    }
+
+    /// Whether the child's standard input is written to, rather than read from.
+    pub(super) const fn feeds_bytes(&self) -> bool {
+        matches!(self.feed, Feed::Bytes { .. })
+    }
+
+    /// The terminal, where the child has one.
+    pub(super) const fn terminal(&self) -> Option<&Terminal> {
+        match &self.feed {
+            Feed::Terminal(terminal) => Some(terminal),
+            Feed::Nothing | Feed::Bytes { .. } => None,
+        }
+    }
+
+    /// Something happened to a descriptor. `ended` says that its other side is closed.
+    ///
+    /// Returns true where there is more to do, but others should have their turn first.
+    pub(super) fn ready(
+        &mut self,
+        part: Part,
+        ended: bool,
+        scratch: &mut [u8],
+        facts: &mut VecDeque<Input>,
+    ) -> bool {
+        match part {
+            Part::Output(stream) => {
+                let output = match stream {
+                    OutputStream::Stdout => &mut self.stdout,
+                    OutputStream::Stderr => &mut self.stderr,
+                };
+                if output.pipe.is_none() {
+                    return false;
+                }
+                let turn = if ended { Turn::ToTheEnd } else { Turn::Short };
+                let more = output.read(
+                    self.id,
+                    turn,
+                    READS_PER_TURN,
+                    self.tee.as_mut(),
+                    scratch,
+                    facts,
+                );
+                if self.stdout.pipe.is_none() && self.stderr.pipe.is_none() {
+                    facts.push_back(Input::Drained { unit: self.id });
+                }
+                more
+            }
+            Part::Input => {
+                self.write(scratch);
+                false
+            }
+            Part::Exit => self.look_at_exit(scratch, facts),
+        }
+    }
+
+    /// Reports the child's end, after everything that it wrote before.
+    fn look_at_exit(&mut self, scratch: &mut [u8], facts: &mut VecDeque<Input>) -> bool {
+        if self.exit_reported {
+            return false;
+        }
+        let Some(exit) = self.child.try_exit() else {
+            return false;
+        };
+        self.exit_reported = true;
+        self.feed = Feed::Nothing;
+        for stream in [OutputStream::Stdout, OutputStream::Stderr] {
+            self.ready(Part::Output(stream), true, scratch, facts);
+        }
+        for output in [&mut self.stdout, &mut self.stderr] {
+            output.report(self.id, output.length, facts);
+        }
+        let alone = self.child.is_surely_alone();
+        self.group_lives = !alone;
+        facts.push_back(Input::Exited {
+            unit: self.id,
+            exit,
+            alone,
+        });
+        false
+    }
+
+    /// Looks whether the last of a dead child's group has gone, and reports it once.
+    pub(super) fn look_at_group(&mut self, census: &mut Census, facts: &mut VecDeque<Input>) {
+        if self.exit_reported
+            && self.group_lives
+            && (self.child.is_surely_alone() || !census.lives(self.child.pid()))
+        {
+            self.group_lives = false;
+            facts.push_back(Input::GroupEmpty { unit: self.id });
+        }
+    }
+
+    /// Signals the whole group, as far as it lives.
+    pub(super) fn signal(&self, signal: GroupSignal) {
+        if !self.exit_reported || self.group_lives {
+            self.child.signal_group(signal);
+        }
+    }
+
+    /// Takes what is left in the pipes, closes everything, and hands the child back.
+    pub(super) fn release(mut self, scratch: &mut [u8]) -> Child {
+        let mut nobody = VecDeque::new();
+        for output in [&mut self.stdout, &mut self.stderr] {
+            output.mirrored = None;
+            if output.pipe.is_some() {
+                let turn = Turn::ToTheEnd;
+                output.read(
+                    self.id,
+                    turn,
+                    LAST_READS,
+                    self.tee.as_mut(),
+                    scratch,
+                    &mut nobody,
+                );
+            }
+            output.captured.seal();
+        }
+        self.child.release();
+        self.child
+    }
+
+    fn write(&mut self, scratch: &mut [u8]) {
+        match &mut self.feed {
+            Feed::Nothing => {}
+            Feed::Terminal(terminal) => terminal.discard(scratch),
+            Feed::Bytes {
+                pipe,
+                bytes,
+                written,
+            } => {
+                while *written < bytes.len() {
+                    match rustix::io::write(&*pipe, &bytes[*written..]) {
+                        Ok(count) => *written += count,
+                        Err(Errno::INTR) => {}
+                        Err(Errno::AGAIN) => return,
+                        // The child does not want the rest.
+                        Err(_) => break,
+                    }
+                }
+                self.feed = Feed::Nothing;
+            }
+        }
+    }
+}
+
+/// How far to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Until a read fills the buffer in part: then the pipe was empty, and news will be told.
+    Short,
+    /// Until the end, or until nothing is there: there may be no more news.
+    ToTheEnd,
+}
+
+impl Output {
+    /// Reads what is there; true where there is more.
+    fn read(
+        &mut self,
+        id: UnitId,
+        turn: Turn,
+        reads: usize,
+        mut tee: Option<&mut File>,
+        scratch: &mut [u8],
+        facts: &mut VecDeque<Input>,
+    ) -> bool {
+        for _ in 0..reads {
+            let Some(pipe) = &self.pipe else { return false };
+            match rustix::io::read(pipe, &mut *scratch) {
+                Ok(0) => {
+                    self.report(id, self.length, facts);
+                    self.captured.seal();
+                    self.pipe = None;
+                    return false;
+                }
+                Ok(count) => {
+                    let bytes = &scratch[..count];
+                    if let Some(log) = tee.as_deref_mut() {
+                        // A full disk must not hold up the child; the capture counts what it lost.
+                        let _ = log.write_all(bytes);
+                    }
+                    self.take(id, bytes, facts);
+                    if count < scratch.len() && turn == Turn::Short {
+                        return false;
+                    }
+                    self.widen(count == scratch.len());
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return false,
+                Err(_) => {
+                    self.pipe = None;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn take(&mut self, id: UnitId, bytes: &[u8], facts: &mut VecDeque<Input>) {
+        self.captured.append(bytes);
+        let before = self.length;
+        self.length += bytes.len() as u64;
+        if self.mirrored.is_some()
+            && let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n')
+        {
+            self.report(id, before + newline as u64 + 1, facts);
+        }
+    }
+
+    /// Reports the stream up to `end`.
+    fn report(&mut self, id: UnitId, end: u64, facts: &mut VecDeque<Input>) {
+        if let Some(start) = self.mirrored.filter(|start| *start < end) {
+            let chunk = self.captured.chunk(start, end);
+            facts.push_back(Input::Output {
+                unit: id,
+                stream: self.stream,
+                chunk,
+            });
+            self.mirrored = Some(end);
+        }
+    }
+
+    /// Gives a flooding child a wider pipe, so that it and we are woken less often.
+    fn widen(&mut self, flooding: bool) {
+        #[cfg(target_os = "linux")]
+        if flooding
+            && !std::mem::replace(&mut self.busy, true)
+            && let Some(pipe) = &self.pipe
+        {
+            // The system refuses where the user's share is used up.
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = flooding;
+    }
+}
+
+/// A pipe whose reading end is ours and never blocks.
+fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (read, write) = raw_pipe()?;
+    rustix::io::ioctl_fionbio(&read, true)?;
+    Ok((read, write))
+}
+
+fn raw_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    #[cfg(target_os = "linux")]
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    #[cfg(not(target_os = "linux"))]
+    let (read, write) = {
+        let ends = rustix::pipe::pipe()?;
+        rustix::io::fcntl_setfd(&ends.0, rustix::io::FdFlags::CLOEXEC)?;
+        rustix::io::fcntl_setfd(&ends.1, rustix::io::FdFlags::CLOEXEC)?;
+        ends
+    };
+    Ok((lift(read)?, lift(write)?))
+}
+
+/// Our side and, where it is another descriptor, the child's side of its standard input.
+fn feed(stdin: &Stdin) -> Result<(Feed, Option<OwnedFd>), Errno> {
+    match stdin {
+        Stdin::Null => Ok((Feed::Nothing, Some(null_device()?))),
+        Stdin::Bytes(_) => {
+            let (read, write) = raw_pipe()?;
+            rustix::io::ioctl_fionbio(&write, true)?;
+            Ok((
+                Feed::Bytes {
+                    pipe: write,
+                    bytes: Vec::new(),
+                    written: 0,
+                },
+                Some(read),
+            ))
+        }
+        Stdin::Terminal => Ok((Feed::Terminal(Terminal::open()?), None)),
+    }
+}
+
+/// `/dev/null` for reading and writing.
+pub(super) fn null_device() -> Result<OwnedFd, Errno> {
+    use rustix::fs::{Mode, OFlags};
+    lift(rustix::fs::open(
+        "/dev/null",
+        OFlags::RDWR | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+fn open_log(path: &Path) -> Result<File, SpawnError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| SpawnError::Log {
+            errno: error.raw_os_error().unwrap_or(0),
+            log: path.to_string_lossy().into_owned(),
+        })
+}
