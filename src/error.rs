@@ -180,6 +180,9 @@ pub enum Error {
         /// The executable that was looked for.
         executable: String,
     },
+    /// Claude Code refuses to run without permission questions as root.
+    #[error("Claude Code refuses the permission mode bypassPermissions as root")]
+    RootNeedsSandbox,
     /// Another run holds the lock of this issue.
     #[error("another run works on this plan: process {pid} holds {}", path.display())]
     Locked {
@@ -241,6 +244,7 @@ impl Error {
             | Self::ForeignRepository { .. }
             | Self::BaseMissing { .. }
             | Self::AgentMissing { .. }
+            | Self::RootNeedsSandbox
             | Self::Locked { .. }
             | Self::File { .. }
             | Self::JournalCorrupt { .. }
@@ -284,6 +288,11 @@ impl Error {
             Self::AgentMissing { .. } => {
                 "install it, put it on the PATH, or name another agent with --agent".into()
             }
+            Self::RootNeedsSandbox => concat!(
+                "run as another user, set IS_SANDBOX=1 inside a sandbox, ",
+                "or choose another mode with --permission-mode"
+            )
+            .into(),
             Self::Locked { .. } => "wait for it to end, or end it, before this plan is run again".into(),
             Self::File { .. } => "check its permissions and the free space of its disk".into(),
             Self::JournalCorrupt { .. } => {

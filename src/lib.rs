@@ -9,6 +9,7 @@
 //! Where a module decides, it is pure: it is handed the time and facts, and returns what is to be
 //! done. Where it acts, it decides nothing.
 
+pub mod agent;
 pub mod error;
 pub mod forge;
 pub mod run;

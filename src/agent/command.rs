@@ -1,0 +1,292 @@
+//! From an agent's name to its command line (DESIGN section 3, `--agent`).
+
+use std::ffi::OsString;
+
+use crate::error::{Error, Result};
+
+/// One argument may not be longer than this, in bytes (`MAX_ARG_STRLEN` on Linux, with its NUL).
+pub const LONGEST_ARGUMENT: usize = 128 * 1024 - 1;
+
+/// The permission mode where none is asked for, as amplihack has it.
+pub const DEFAULT_PERMISSION_MODE: &str = "bypassPermissions";
+
+/// The names that `AMPLIHACK_DELEGATE` may have, and the agents that they stand for.
+const DELEGATES: [(&str, &str); 3] = [
+    ("amplihack claude", "claude"),
+    ("amplihack copilot", "copilot"),
+    ("amplihack amplifier", "amplifier"),
+];
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Program {
+    /// Claude Code: stream-json out, the prompt on standard input.
+    Claude,
+    /// GitHub Copilot's command line, through amplihack.
+    Copilot,
+    /// Amplifier, through amplihack.
+    Amplifier,
+    /// Any command line that reads the prompt on standard input.
+    Other(Vec<String>),
+}
+
+/// An agent that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    program: Program,
+    name: String,
+    model: Option<String>,
+    permission_mode: String,
+    notices: Vec<String>,
+}
+
+/// One start of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// The executable.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// What it reads on standard input.
+    pub stdin: Vec<u8>,
+}
+
+impl Agent {
+    /// Picks the agent: what was asked for, else what `AMPLIHACK_DELEGATE` says, else Claude Code.
+    ///
+    /// A delegate that is not known warns and means Claude Code; anything else that is no name of
+    /// ours is a command line, split as a shell would.
+    pub fn resolve(
+        requested: Option<&str>,
+        delegate: Option<&str>,
+        model: Option<&str>,
+        permission_mode: Option<&str>,
+    ) -> Result<Self> {
+        let mut notices = Vec::new();
+        let name = match (requested, delegate) {
+            (Some(requested), _) => alias(requested).unwrap_or(requested).to_owned(),
+            (None, Some(delegate)) => alias(delegate).map_or_else(
+                || {
+                    notices.push(format!(
+                        "AMPLIHACK_DELEGATE is {delegate:?}, which is no delegate; using claude"
+                    ));
+                    "claude".to_owned()
+                },
+                str::to_owned,
+            ),
+            (None, None) => "claude".to_owned(),
+        };
+        let program = match name.as_str() {
+            "claude" => Program::Claude,
+            "copilot" => Program::Copilot,
+            "amplifier" => Program::Amplifier,
+            line => Program::Other(split(line)?),
+        };
+        let permission_mode = permission_mode
+            .unwrap_or(DEFAULT_PERMISSION_MODE)
+            .to_owned();
+        if program == Program::Claude && permission_mode == DEFAULT_PERMISSION_MODE {
+            notices.push(
+                "agents run with the permission mode bypassPermissions: they are not asked before \
+                 they run commands (change it with --permission-mode)"
+                    .to_owned(),
+            );
+        }
+        let model = model.filter(|model| !model.is_empty()).map(str::to_owned);
+        Ok(Self {
+            program,
+            name,
+            model,
+            permission_mode,
+            notices,
+        })
+    }
+
+    /// The agent as people know it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lines for standard error.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The executable that has to be there.
+    pub fn executable(&self) -> &str {
+        match &self.program {
+            Program::Claude => "claude",
+            Program::Copilot | Program::Amplifier => "amplihack",
+            Program::Other(words) => words.first().map_or("", String::as_str),
+        }
+    }
+
+    /// Whether a session of its own can be named, so that it can be resumed.
+    pub fn takes_session(&self) -> bool {
+        self.program == Program::Claude
+    }
+
+    /// Refuses what Claude Code itself would refuse: as root it does not run without permission
+    /// questions, unless `IS_SANDBOX` says that this is a sandbox.
+    pub fn check_privileges(&self, root: bool, sandbox: bool) -> Result<()> {
+        let bypasses = self.permission_mode == DEFAULT_PERMISSION_MODE;
+        if self.program == Program::Claude && bypasses && root && !sandbox {
+            return Err(Error::RootNeedsSandbox);
+        }
+        Ok(())
+    }
+
+    /// The command line for one prompt.
+    pub fn invocation(&self, prompt: &str, session: Option<&str>) -> Invocation {
+        let model = self
+            .model
+            .iter()
+            .flat_map(|model| ["--model".to_owned(), model.clone()]);
+        let words: Vec<String> = match &self.program {
+            Program::Claude => [
+                "claude",
+                "-p",
+                "--output-format",
+                "stream-json",
+                "--verbose",
+            ]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(
+                session
+                    .iter()
+                    .flat_map(|id| ["--session-id".to_owned(), (*id).to_owned()]),
+            )
+            .chain(["--permission-mode".to_owned(), self.permission_mode.clone()])
+            .chain(model)
+            .collect(),
+            Program::Copilot => ["amplihack", "copilot", "--", "--allow-all-tools"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(prompt_argument(prompt))
+                .chain(model)
+                .collect(),
+            Program::Amplifier => ["amplihack", "amplifier", "--dangerously-skip-permissions"]
+                .map(str::to_owned)
+                .into_iter()
+                .chain(prompt_argument(prompt))
+                .chain(model)
+                .collect(),
+            Program::Other(words) => words.clone(),
+        };
+        let mut words = words.into_iter().map(OsString::from);
+        Invocation {
+            program: words.next().unwrap_or_default(),
+            args: words.collect(),
+            stdin: prompt.as_bytes().to_vec(),
+        }
+    }
+}
+
+fn alias(name: &str) -> Option<&'static str> {
+    DELEGATES
+        .iter()
+        .find(|(delegate, _)| *delegate == name)
+        .map(|(_, agent)| *agent)
+}
+
+fn split(line: &str) -> Result<Vec<String>> {
+    let words = shlex::split(line).filter(|words| !words.is_empty());
+    words.ok_or_else(|| Error::OutOfRange {
+        name: "--agent".to_owned(),
+        value: if line.is_empty() {
+            "empty".to_owned()
+        } else {
+            line.to_owned()
+        },
+        expected: "claude, copilot, amplifier or a command line with its quotes closed".to_owned(),
+    })
+}
+
+/// The prompt as an argument, where it fits into one; else standard input alone has it.
+fn prompt_argument(prompt: &str) -> Vec<String> {
+    if prompt.len() <= LONGEST_ARGUMENT && !prompt.contains('\0') {
+        vec!["-p".to_owned(), prompt.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(agent: &Agent, prompt: &str) -> String {
+        let invocation = agent.invocation(prompt, Some("SESSION"));
+        let words = std::iter::once(&invocation.program).chain(&invocation.args);
+        words
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    fn agent(requested: Option<&str>, delegate: Option<&str>) -> Agent {
+        Agent::resolve(requested, delegate, Some("opus"), None).unwrap()
+    }
+
+    #[test]
+    fn claude_reads_its_prompt_and_streams_json() {
+        insta::assert_snapshot!(line(&agent(None, None), "Do it"), @"claude -p --output-format stream-json --verbose --session-id SESSION --permission-mode bypassPermissions --model opus");
+        assert_eq!(agent(None, None).invocation("Do it", None).stdin, b"Do it");
+    }
+
+    #[test]
+    fn copilot_takes_its_arguments_behind_two_hyphens() {
+        insta::assert_snapshot!(line(&agent(None, Some("amplihack copilot")), "Do it"), @"amplihack copilot -- --allow-all-tools -p Do it --model opus");
+    }
+
+    #[test]
+    fn amplifier_is_started_through_amplihack() {
+        insta::assert_snapshot!(line(&agent(Some("amplifier"), None), "Do it"), @"amplihack amplifier --dangerously-skip-permissions -p Do it --model opus");
+    }
+
+    #[test]
+    fn a_prompt_too_long_for_an_argument_goes_through_standard_input_alone() {
+        let prompt = "x".repeat(LONGEST_ARGUMENT + 1);
+        let invocation = agent(Some("copilot"), None).invocation(&prompt, None);
+        assert!(!invocation.args.contains(&"-p".into()));
+        assert_eq!(invocation.stdin.len(), prompt.len());
+    }
+
+    #[test]
+    fn any_other_agent_is_a_command_line_and_no_shell_sees_it() {
+        let agent = agent(Some("my-agent --name 'two words' $HOME;ls"), None);
+        let invocation = agent.invocation("Do it", None);
+        assert_eq!(invocation.program, "my-agent");
+        assert_eq!(invocation.args, ["--name", "two words", "$HOME;ls"]);
+    }
+
+    #[test]
+    fn an_unknown_delegate_warns_and_means_claude() {
+        let agent = agent(None, Some("amplihack cloud"));
+        assert_eq!(agent.name(), "claude");
+        assert!(agent.notices()[0].contains("amplihack cloud"));
+    }
+
+    #[test]
+    fn an_agent_that_cannot_be_split_is_refused() {
+        for line in ["", "  ", "agent 'unclosed"] {
+            let error = Agent::resolve(Some(line), None, None, None).unwrap_err();
+            assert!(error.to_string().starts_with("--agent is "), "{error}");
+        }
+    }
+
+    #[test]
+    fn root_runs_claude_only_in_a_sandbox_or_with_questions() {
+        let bypassing = agent(None, None);
+        assert!(bypassing.check_privileges(true, false).is_err());
+        assert!(bypassing.check_privileges(true, true).is_ok());
+        assert!(bypassing.check_privileges(false, false).is_ok());
+        let asking = Agent::resolve(None, None, None, Some("acceptEdits")).unwrap();
+        assert!(asking.check_privileges(true, false).is_ok());
+        assert!(
+            agent(Some("copilot"), None)
+                .check_privileges(true, false)
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,10 @@
+//! One agent command line: how it is called, what it is told, what it may see.
+//!
+//! Pure. Finding the executable and starting it are the business of [`crate::run::prepare`] and
+//! [`crate::supervisor`].
+
+pub mod command;
+pub mod environment;
+pub mod prompt;
+
+pub use command::{Agent, Invocation};
