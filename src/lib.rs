@@ -12,6 +12,7 @@
 pub mod agent;
 pub mod error;
 pub mod forge;
+pub mod report;
 pub mod run;
 pub mod supervisor;
 pub mod workspace;

@@ -1,0 +1,24 @@
+//! Everything that people read, made from plain data.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`text`] | durations, numbers, ranges, and making untrusted text harmless |
+//! | [`lines`] | the lines on standard output, one function each |
+//! | [`console`] | which lines an event gives |
+//! | [`issue`] | sub-issues and change requests |
+//! | [`diagnostic`] | the issue about a failed task |
+//! | [`summary`] | `summary.md` and the comment on the master issue |
+//! | [`fixes`] | error types: how a log shows them, and what to do |
+//! | [`redact`] | tokens and keys taken out of what is written |
+//!
+//! Pure: nothing here reads, writes, or knows the time. The words are the specification's
+//! (`parallel-orchestrate.md`) and DESIGN section 8's, "Templates" and "Lines".
+
+pub mod console;
+pub mod diagnostic;
+pub mod fixes;
+pub mod issue;
+pub mod lines;
+pub mod redact;
+pub mod summary;
+pub mod text;
