@@ -40,7 +40,7 @@ pub use event::{
     Snapshot, SpawnError, Times, UnitId,
 };
 pub use machine::Machine;
-pub use output::{Captured, CapturedStream, Newlines};
+pub use output::{Captured, CapturedStream, Newlines, decode};
 pub use pool::Pool;
 pub use real::RealProcesses;
 pub use spec::{Capture, Stdin, UnitSpec};

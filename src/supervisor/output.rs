@@ -111,7 +111,13 @@ impl CapturedStream {
     pub fn text(&self, newlines: Newlines) -> String {
         let buffer = self.lock();
         let bytes = buffer.store.range(0, buffer.store.len());
-        decode(&bytes, newlines)
+        decode(&bytes, newlines).into_owned()
+    }
+
+    /// The beginning as text, at most `limit` bytes of it; the last character may be cut.
+    pub fn head(&self, limit: usize, newlines: Newlines) -> String {
+        let bytes = self.lock().store.range(0, limit as u64).into_owned();
+        decode(&bytes, newlines).into_owned()
     }
 
     /// A piece of the stream, read when it is asked for.
@@ -219,10 +225,11 @@ impl ChunkSource for Piece {
     }
 }
 
-fn decode(bytes: &[u8], newlines: Newlines) -> String {
+/// Text of a child: UTF-8, where what is not UTF-8 becomes U+FFFD. Borrowed where nothing changes.
+pub fn decode(bytes: &[u8], newlines: Newlines) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
     if newlines == Newlines::Kept || !text.contains('\r') {
-        return text.into_owned();
+        return text;
     }
     let mut translated = String::with_capacity(text.len());
     let mut rest = &*text;
@@ -233,7 +240,7 @@ fn decode(bytes: &[u8], newlines: Newlines) -> String {
         rest = rest.strip_prefix('\n').unwrap_or(rest);
     }
     translated.push_str(rest);
-    translated
+    Cow::Owned(translated)
 }
 
 /// Where long output goes: `TMPDIR`, else `/var/tmp`, since `/tmp` is memory on many systems.

@@ -54,11 +54,23 @@ impl Events {
 impl Pool {
     /// A pool that runs at most `max_workers` units at a time; `None` for any number.
     pub fn new(max_workers: Option<NonZeroUsize>) -> Result<Self, EngineError> {
+        Self::with_listener(max_workers, || ())
+    }
+
+    /// The same for a caller who waits for other things too: `listener` is called whenever there
+    /// is an event to take. It runs on the engine's thread, and must return at once.
+    pub fn with_listener(
+        max_workers: Option<NonZeroUsize>,
+        listener: impl Fn() + Send + 'static,
+    ) -> Result<Self, EngineError> {
         let engine = Engine::get()?;
         let owner = engine.new_owner();
         let events = Arc::new(Events::default());
         let receiver = Arc::clone(&events);
-        let sink = Box::new(move |event| receiver.push(event));
+        let sink = Box::new(move |event| {
+            receiver.push(event);
+            listener();
+        });
         engine.send(Command::AddPool {
             owner,
             max_workers,
