@@ -12,6 +12,8 @@
 pub mod agent;
 pub mod error;
 pub mod forge;
+#[cfg(feature = "python")]
+mod python;
 pub mod report;
 pub mod run;
 pub mod supervisor;

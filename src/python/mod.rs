@@ -1,0 +1,40 @@
+//! The extension module `orchestration._core`: bindings, and no logic.
+//!
+//! One file a subject. Each turns Python values into the crate's own types, calls it with the
+//! interpreter released, and turns what comes back into Python values; errors take the one way
+//! through [`errors`]. `python/orchestration/_core.pyi` mirrors this folder and documents it.
+//!
+//! Nothing here may decide anything about children, plans or files, and no other module of the
+//! crate may know Python.
+
+mod ended;
+mod errors;
+mod pool;
+mod watcher;
+
+use pyo3::prelude::*;
+
+/// The native half of the package `orchestration`.
+#[pymodule]
+#[pyo3(name = "_core")]
+mod core_module {
+    use super::{Bound, PyModule, PyModuleMethods, PyResult, errors, watcher};
+
+    #[pymodule_export]
+    use super::ended::Ended;
+    #[pymodule_export]
+    use super::errors::{
+        EngineError, ForgeError, OrchestrationError, PlanError, UsageError, ValidationError,
+    };
+    #[pymodule_export]
+    use super::pool::PyPool;
+    #[pymodule_export]
+    use super::watcher::watch;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        watcher::remember(module);
+        errors::describe(module.py())
+    }
+}
