@@ -1,0 +1,134 @@
+"""The native half of the package: the engine that starts, feeds, reads and ends agents.
+
+Programs use :mod:`orchestration`; only the exceptions below are theirs to name. Everything else
+here serves the modules of the package and may change with them. The Rust side of each class is
+the file of its name in ``src/python``.
+"""
+
+from typing import Any, Final, TypeAlias, final
+
+__version__: Final[str]
+
+class OrchestrationError(Exception):
+    """Why an orchestration did not start, or could not go on.
+
+    Attributes:
+        exit_code: What the command exits with for this error.
+        hint: The way out, as one line; empty where there is none.
+    """
+
+    exit_code: int
+    hint: str
+
+class PlanError(OrchestrationError):
+    """The source holds nothing that can be run. Exit code 3."""
+
+class ValidationError(OrchestrationError):
+    """The tasks cannot run side by side, or warnings were not accepted. Exit code 4."""
+
+class ForgeError(OrchestrationError):
+    """The forge (GitHub, or the local one) refused or could not be reached. Exit code 5."""
+
+class EngineError(OrchestrationError):
+    """This machine, the repository or the engine itself failed. Exit code 9."""
+
+class UsageError(OrchestrationError):
+    """The library or the command was called wrongly. Exit code 64."""
+
+@final
+class Ended:
+    """A process that has ended. It holds its output, in memory or mapped, until it is dropped."""
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code as ``subprocess`` counts; -1 for a timeout and for what never started."""
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it ran into its time limit."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was asked to end and had to be killed."""
+
+    @property
+    def error(self) -> str | None:
+        """Why it never started; ``None`` where it did."""
+
+    def output(self) -> str:
+        """Decode standard output: UTF-8 with replacement, ``\\n`` at the ends of lines."""
+
+    def stderr(self) -> str:
+        """Decode standard error, in the same way."""
+
+    def stderr_head(self, count: int) -> str:
+        """Decode the first ``count`` characters of standard error."""
+
+# The process's number in its pool; 0 and its Ended, or 1 or 2 and text of that stream.
+News: TypeAlias = tuple[int, int, Any]
+
+@final
+class Pool:
+    """Processes that one call started. It limits nothing: the caller holds the slots.
+
+    Methods may be called from any thread; in a process that was forked meanwhile they do nothing.
+    Dropping a pool ends what it still has.
+    """
+
+    def __new__(cls, *, grace: float) -> Pool:
+        """Start the engine where needed; ``grace`` is the time from TERM to KILL in seconds.
+
+        Raises:
+            EngineError: The system refuses a thread or a descriptor.
+        """
+
+    def start(
+        self,
+        command: list[bytes],
+        env: dict[bytes, bytes],
+        working_dir: bytes | None,
+        stdin: bytes | None,
+        timeout: float | None,
+        mirror: bool,
+    ) -> int:
+        """Start a process and return its number in this pool.
+
+        What goes wrong with it (a missing executable) is reported as its end.
+
+        Args:
+            command: The executable, looked up in the PATH of ``env``, and its arguments.
+            env: The whole environment.
+            working_dir: Where it works; ``None`` for the program's own folder.
+            stdin: What it reads, before the end of the file. ``None`` for a terminal that answers
+                every question with an empty line.
+            timeout: Its limit in seconds; ``None`` and 0 mean none.
+            mirror: Whether its lines are news.
+
+        Raises:
+            EngineError: The pool belongs to the process from which this one was forked.
+        """
+
+    def wait(self, timeout: float | None = None) -> list[News]:
+        """Wait for news and return all there is, the interpreter being free meanwhile.
+
+        Returns nothing after :meth:`wake` or at the timeout (in seconds). In the main thread an
+        exception of a signal handler is raised from here.
+        """
+
+    def poll(self) -> list[News]:
+        """Return all news there is, without waiting."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there are news; it belongs to the pool."""
+
+    def wake(self) -> None:
+        """End a wait, from any thread."""
+
+    def terminate(self, unit: int) -> None:
+        """End one process: TERM, and KILL after the grace."""
+
+    def cancel(self, *, kill: bool = False) -> None:
+        """End all processes in the same way, or at once, and start no more."""
+
+def _watch(arguments: list[str]) -> int:
+    """Be the containment watcher of another process, to its end and that of its children."""
