@@ -259,7 +259,28 @@ impl Git {
         )
     }
 
-    /// Removes a worktree that is clean; git itself refuses another one. Ignored files go too.
+    /// Lists what is not committed, for [`uncommitted`].
+    ///
+    /// The last word on it: libgit2 runs no filters, so [`Workspace::is_dirty`] may suspect files
+    /// that only LFS stores differently.
+    ///
+    /// [`Workspace::is_dirty`]: super::Workspace::is_dirty
+    pub fn status(&self, worktree: &Path) -> GitCommand {
+        let args = [
+            "status",
+            "--porcelain",
+            "-z",
+            "--untracked-files=all",
+            "--no-renames",
+        ];
+        let mut command = self.command("status", worktree, args);
+        // Reading must not take the lock of an index that an agent may be writing.
+        command.set.push(("GIT_OPTIONAL_LOCKS".into(), "0".into()));
+        command
+    }
+
+    /// Removes a worktree that is clean; git itself refuses another one, and every one with
+    /// submodules. Ignored files go too.
     pub fn worktree_remove(&self, root: &Path, worktree: &Path) -> GitCommand {
         self.command(
             "worktree remove",
@@ -271,6 +292,18 @@ impl Git {
                 worktree.as_os_str(),
             ],
         )
+    }
+
+    /// Removes a worktree with submodules, which git does by force only.
+    ///
+    /// The caller has made sure that nothing is lost: [`Git::status`] listed nothing, and
+    /// [`Evidence::submodules_changed`](super::Evidence::submodules_changed) is false, since
+    /// commits in a submodule live in the worktree alone.
+    pub fn worktree_remove_with_submodules(&self, root: &Path, worktree: &Path) -> GitCommand {
+        let mut command = self.worktree_remove(root, worktree);
+        let at = command.args.len() - 2;
+        command.args.insert(at, "--force".into());
+        command
     }
 
     /// Forgets worktrees whose folder is gone.
@@ -304,6 +337,18 @@ impl Git {
         .map(|(name, value)| (name.into(), value.into()))
         .into()
     }
+}
+
+/// Reads the answer to [`Git::status`]: the paths of files with work that is not committed, our
+/// own left out. Names that are not UTF-8 are shown with `\u{fffd}`.
+pub fn uncommitted(stdout: &[u8]) -> Vec<String> {
+    stdout
+        .split(|byte| *byte == 0)
+        // Two letters of state, a space, and the path.
+        .filter_map(|entry| entry.get(3..))
+        .filter(|path| !path.is_empty() && !super::is_own_path(path))
+        .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect()
 }
 
 /// Reads the answer to `git --version`, and refuses a git older than [`MINIMUM_VERSION`].
@@ -429,6 +474,13 @@ mod tests {
                 .contains("too old")
         );
         assert!(check_version("command not found").is_err());
+    }
+
+    #[test]
+    fn a_status_lists_work_and_leaves_our_own_files_out() {
+        let stdout = b" M a b.rs\0?? .agent_status.json\0?? .claude/runtime/x\0D  caf\xe9\0";
+        assert_eq!(uncommitted(stdout), ["a b.rs", "caf\u{fffd}"]);
+        assert!(uncommitted(b"").is_empty());
     }
 
     #[test]

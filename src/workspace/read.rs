@@ -49,10 +49,12 @@ pub struct Evidence {
     pub deletions: usize,
     /// The changed files, sorted, with `/`; names that are not UTF-8 are shown with `\u{fffd}`.
     pub changed_paths: Vec<String>,
-    /// There is work that is not committed.
+    /// There seems to be work that is not committed; see [`Workspace::is_dirty`].
     pub dirty: bool,
     /// A commit holds one of our own files, which is to be taken out again.
     pub own_files_committed: bool,
+    /// A submodule stands at another commit than in the base.
+    pub submodules_changed: bool,
     /// What is checked out; an agent may have left its branch.
     pub branch: Option<String>,
     /// The commit of the worktree's head, in full.
@@ -224,6 +226,10 @@ impl Workspace {
 
     /// Whether a worktree, or the main one, has work that is not committed, our own files left
     /// out. Untracked files count, ignored ones do not.
+    ///
+    /// No is certain. Yes is a suspicion where the repository uses filters such as LFS, which
+    /// libgit2 does not run: staging everything, or [`Git::status`](super::cli::Git::status),
+    /// settles it.
     pub fn is_dirty(&self, worktree: &Path) -> Result<bool> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
         dirty(&repository)
@@ -366,6 +372,8 @@ fn differences(repository: &Repository, base: &str) -> Result<Evidence, git2::Er
             evidence.own_files_committed = true;
             continue;
         }
+        evidence.submodules_changed |= delta.old_file().mode() == git2::FileMode::Commit
+            || delta.new_file().mode() == git2::FileMode::Commit;
         evidence.files += 1;
         evidence
             .changed_paths

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use orchestration::error::Error;
-use orchestration::workspace::cli::{Git, GitCommand, check_version};
+use orchestration::workspace::cli::{Git, GitCommand, check_version, uncommitted};
 use orchestration::workspace::{Workspace, exclude};
 use tempfile::TempDir;
 
@@ -261,6 +261,8 @@ fn the_check_out_runs_the_hook_and_the_filters_of_the_user() {
         "ONE\nTWO\n"
     );
     assert!(path.join("hook-was-here").exists());
+    let status = run(&git().status(&path));
+    assert_eq!(uncommitted(&status.stdout), ["hook-was-here"]);
 }
 
 #[test]
@@ -443,11 +445,45 @@ fn submodules_are_seen_and_filled() {
     );
     succeed(&fill);
     assert!(path.join("lib/README.md").exists());
-    assert!(!workspace.evidence(&path, &base).unwrap().dirty);
+    let evidence = workspace.evidence(&path, &base).unwrap();
+    assert!(!evidence.dirty && !evidence.submodules_changed);
+
+    assert!(
+        !run(&git().worktree_remove(&scene.root, &path))
+            .status
+            .success()
+    );
+    git_in(&path.join("lib"), &["config", "user.name", "Ada"]);
+    git_in(
+        &path.join("lib"),
+        &["config", "user.email", "ada@example.com"],
+    );
+    git_in(
+        &path.join("lib"),
+        &["commit", "--quiet", "--allow-empty", "-m", "in the library"],
+    );
+    assert_eq!(uncommitted(&run(&git().status(&path)).stdout), ["lib"]);
+    git_in(&path, &["commit", "--quiet", "-am", "newer library"]);
+    assert!(workspace.evidence(&path, &base).unwrap().submodules_changed);
+    succeed(&git().worktree_remove_with_submodules(&scene.root, &path));
 }
 
 #[test]
 fn the_installed_git_is_new_enough() {
     let output = run(&git().version(Path::new("/")));
     assert!(check_version(&String::from_utf8(output.stdout).unwrap()).is_ok());
+}
+
+#[test]
+fn a_repository_of_somebody_else_is_refused_with_the_way_to_trust_it() {
+    let scene = Scene::new();
+    let theirs = Some(12_345);
+    if std::os::unix::fs::chown(&scene.root, theirs, None).is_err() {
+        eprintln!("skipped: only root can give a folder away");
+        return;
+    }
+    std::os::unix::fs::chown(scene.root.join(".git"), theirs, None).unwrap();
+    let error = Workspace::discover(&scene.root).unwrap_err();
+    assert!(matches!(error, Error::ForeignRepository { .. }), "{error}");
+    assert!(error.hint().contains("safe.directory"));
 }
