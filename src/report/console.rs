@@ -1,7 +1,7 @@
-//! Which lines an event gives on standard output.
+//! Which lines an event gives on standard output and on standard error.
 //!
-//! Pure: a fold over events that remembers only what later lines need. The specification's lines
-//! are all that is ever printed here; hints and errors go to standard error by other ways.
+//! Pure: a fold over events that remembers only what later lines need. Standard output gets the
+//! specification's lines and nothing else; notes are for standard error.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::lines;
+use super::untrusted::inline_terminal;
 use crate::run::event::{Event, EventKind, IssueRole};
 
 /// A new line about progress comes with a new stage or after so many points.
@@ -133,6 +134,45 @@ impl Console {
         }
     }
 
+    /// The lines that an event gives on standard error: what stops nothing and is worth knowing.
+    pub fn notes(&self, event: &Event) -> Vec<String> {
+        let note = match &event.kind {
+            EventKind::Warning {
+                agent: Some(agent),
+                message,
+            } => {
+                format!("warning: Agent-{agent}: {message}")
+            }
+            EventKind::Warning {
+                agent: None,
+                message,
+            } => format!("warning: {message}"),
+            EventKind::PoolPaused { reason, until } => {
+                let until = until
+                    .as_deref()
+                    .map(|time| format!(" until {}", self.clock(time)));
+                format!(
+                    "note: no new agent starts{}: {reason}",
+                    until.unwrap_or_default()
+                )
+            }
+            EventKind::PoolResumed => "note: agents start again".to_owned(),
+            _ => return Vec::new(),
+        };
+        vec![inline_terminal(&note)]
+    }
+
+    fn clock(&self, time: &str) -> String {
+        time.parse::<Timestamp>().map_or_else(
+            |_| "--:--".to_owned(),
+            |time| {
+                time.to_zoned(self.zone.clone())
+                    .strftime("%H:%M")
+                    .to_string()
+            },
+        )
+    }
+
     fn batch(
         &mut self,
         batch: u32,
@@ -182,14 +222,7 @@ impl Console {
             return Vec::new();
         }
         self.progress.insert(agent, (stage.to_owned(), percent));
-        let clock = time.parse::<Timestamp>().map_or_else(
-            |_| "--:--".to_owned(),
-            |time| {
-                time.to_zoned(self.zone.clone())
-                    .strftime("%H:%M")
-                    .to_string()
-            },
-        );
+        let clock = self.clock(time);
         vec![lines::progress(&clock, agent, stage, percent)]
     }
 }
@@ -366,6 +399,33 @@ mod tests {
 
         🎉 All agents succeeded! Total duration: 52m
         ");
+    }
+
+    #[test]
+    fn a_pause_says_until_when() {
+        let console = Console::new(TimeZone::fixed(jiff::tz::offset(1)), Mode::Fresh);
+        let note = |kind| {
+            console.notes(&Event {
+                v: 1,
+                seq: 1,
+                time: "2025-12-01T11:05:00.000Z".into(),
+                orchestration: "o".into(),
+                kind,
+            })
+        };
+        let reason = "usage limit".to_owned();
+        let until = Some("2025-12-01T12:30:00Z".to_owned());
+        let pause = EventKind::PoolPaused { reason, until };
+        assert_eq!(
+            note(pause),
+            ["note: no new agent starts until 13:30: usage limit"]
+        );
+        let warning = EventKind::Warning {
+            agent: Some(2),
+            message: "kept /w".into(),
+        };
+        assert_eq!(note(warning), ["warning: Agent-2: kept /w"]);
+        assert!(note(finished(1, Some(1), 1.0)).is_empty());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use super::fixes;
 use super::redact::Redactor;
-use super::text::{code, duration, fenced, inline, plain, references, title, title_case};
+use super::text::{duration, references, title_case};
+use super::untrusted::{code, fenced, inline, plain, title};
 use crate::run::failure::Failure;
 
 /// How much of a log is shown: so many lines at its end …

@@ -7,11 +7,14 @@ use std::sync::LazyLock;
 
 use regex::RegexSet;
 
-use super::text::plain;
+use super::untrusted::plain;
 use crate::run::failure::ErrorType;
 
 /// So much of a log's end is read; what failed is said last.
 const READ: usize = 64 * 1024;
+
+/// How many lines at the end are asked, one after the other.
+const LAST_LINES: [usize; 3] = [40, 400, usize::MAX];
 
 /// One row: an error type, the lines that show it, and what to do.
 #[derive(Debug, Clone, Copy)]
@@ -173,19 +176,29 @@ pub fn suggestions(error: ErrorType) -> &'static [&'static str] {
         .map_or(&[], |row| row.fixes)
 }
 
-/// The type of error that a log shows, by its last lines; `None` where it shows none.
+/// The type of error that a log shows; `None` where it shows none.
+///
+/// The last lines are asked first: an error that was met and mended on the way stands further
+/// up. Lines may be JSON, as agents stream it, with line breaks escaped within.
 pub fn detect(log: &str) -> Option<ErrorType> {
     let start = log.len().saturating_sub(READ);
     let start = (start..log.len())
         .find(|at| log.is_char_boundary(*at))
         .unwrap_or(log.len());
-    let tail = plain(&log[start..]);
-    let detectors = DETECTORS.as_ref()?;
-    let found = detectors.set.matches(&tail);
-    detectors
-        .errors
+    let tail = plain(&log[start..])
+        .replace("\\n", "\n")
+        .replace("\\\"", "\"");
+    let lines: Vec<_> = tail.trim_end().lines().collect();
+    LAST_LINES
         .iter()
-        .zip(0..)
+        .find_map(|count| detect_in(&lines[lines.len().saturating_sub(*count)..].join("\n")))
+}
+
+fn detect_in(text: &str) -> Option<ErrorType> {
+    let detectors = DETECTORS.as_ref()?;
+    let found = detectors.set.matches(text);
+    let mut errors = detectors.errors.iter().zip(0..);
+    errors
         .find(|(_, index)| found.matched(*index))
         .map(|(error, _)| *error)
 }
@@ -438,6 +451,29 @@ mod tests {
         for log in logs {
             assert_eq!(detect(log), None, "{log}");
         }
+    }
+
+    #[test]
+    fn the_last_error_counts_and_not_one_that_was_mended_on_the_way() {
+        let mended = "ModuleNotFoundError: No module named 'x'\n";
+        let work = "installed x, going on\n".repeat(50);
+        let last = "==== 1 failed, 4 passed in 0.52s ====\n";
+        assert_eq!(
+            detect(&format!("{mended}{work}{last}")),
+            Some(ErrorType::TestFailure)
+        );
+        assert_eq!(
+            detect(&format!("{mended}{work}")),
+            Some(ErrorType::ImportConflict)
+        );
+    }
+
+    #[test]
+    fn errors_are_seen_within_streamed_json() {
+        let line = r#"{"type":"user","content":"building\nerror: could not compile `shop`\n"}"#;
+        assert_eq!(detect(line), Some(ErrorType::BuildError));
+        let line = r#"{"result":"API said {\"type\":\"overloaded_error\"}"}"#;
+        assert_eq!(detect(line), Some(ErrorType::ApiError));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Pure. What comes from a plan or an issue is untrusted: it mentions nobody, closes nothing and
 //! hides nothing.
 
-use super::text::{block, code, counted, cut, inline, quote, title};
+use super::text::counted;
+use super::untrusted::{block, code, cut, inline, quote, title};
 
 /// How much of the master's opening a sub-issue repeats, in characters.
 const CONTEXT_LIMIT: usize = 2_000;
@@ -82,7 +83,7 @@ pub fn acceptance(title: &str, given: &[String]) -> Vec<String> {
 
 /// `Add authentication module` as a criterion: `Authentication module implemented`.
 fn done(title: &str) -> String {
-    let title = super::text::one_line(title);
+    let title = super::untrusted::one_line(title);
     let making = [
         "add",
         "implement",
@@ -141,7 +142,7 @@ impl Pull<'_> {
     /// `TITLE (#1235)`; a long title is cut, never the number.
     pub fn title(&self) -> String {
         let number = format!(" (#{})", self.sub_issue);
-        let room = super::text::TITLE_LIMIT - number.chars().count();
+        let room = super::untrusted::TITLE_LIMIT - number.chars().count();
         format!("{}{number}", cut(&title(self.title), room))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Pure. Emojis and spacing are the specification's; nobody may "mend" them.
 
-use super::text::{duration, inline_terminal, range, references};
+use super::text::{duration, range, references};
+use super::untrusted::inline_terminal;
 
 /// `🔍 DRY RUN MODE`
 pub const DRY_RUN: &str = "🔍 DRY RUN MODE";

@@ -2,7 +2,8 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`text`] | durations, numbers, ranges, and making untrusted text harmless |
+//! | [`text`] | durations, numbers, ranges |
+//! | [`untrusted`] | titles, Markdown and terminal output of others made harmless |
 //! | [`lines`] | the lines on standard output, one function each |
 //! | [`console`] | which lines an event gives |
 //! | [`issue`] | sub-issues and change requests |
@@ -22,3 +23,4 @@ pub mod lines;
 pub mod redact;
 pub mod summary;
 pub mod text;
+pub mod untrusted;

@@ -2,9 +2,8 @@
 //!
 //! Pure. Both are the specification's steps 8 and 9, from the same data as `summary.json`.
 
-use super::text::{
-    code, counted, duration, duration_in_words, grouped, inline, percent, rough_duration,
-};
+use super::text::{counted, duration, duration_in_words, grouped, percent, rough_duration};
+use super::untrusted::{code, inline};
 use crate::run::summary::{Summary, TaskStatus, TaskSummary};
 
 /// Where the local forge's issues are, seen from the repository: links in its comments start

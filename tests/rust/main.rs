@@ -1,6 +1,10 @@
 //! The one integration-test binary of the crate: each module is named after what it tests.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of tests fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails by panicking"
+)]
 
 mod forge;
 mod supervisor;
