@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from . import claude_process as claude_process
+    from . import events as events
     from . import execution as execution
     from . import session as session
     from ._core import (
@@ -39,7 +40,11 @@ if TYPE_CHECKING:
         run_with_fallback,
         run_with_fallback_async,
     )
+    from .plan import Plan, Task, Validation, parse_plan, validate
+    from .report import Report
+    from .runner import orchestrate
     from .session import OrchestratorSession
+    from .streaming import stream
 
 # Public name -> the module of this package that defines it; "" for a module itself.
 _HOMES = {
@@ -48,13 +53,20 @@ _HOMES = {
     "ForgeError": "_core",
     "OrchestrationError": "_core",
     "OrchestratorSession": "session",
+    "Plan": "plan",
     "PlanError": "_core",
     "ProcessResult": "claude_process",
+    "Report": "report",
+    "Task": "plan",
     "UsageError": "_core",
+    "Validation": "plan",
     "ValidationError": "_core",
     "__version__": "_core",
     "claude_process": "",
+    "events": "",
     "execution": "",
+    "orchestrate": "runner",
+    "parse_plan": "plan",
     "run_batched": "execution",
     "run_batched_async": "execution",
     "run_parallel": "execution",
@@ -64,6 +76,8 @@ _HOMES = {
     "run_with_fallback": "execution",
     "run_with_fallback_async": "execution",
     "session": "",
+    "stream": "streaming",
+    "validate": "plan",
 }
 
 __all__ = [
@@ -72,10 +86,16 @@ __all__ = [
     "ForgeError",
     "OrchestrationError",
     "OrchestratorSession",
+    "Plan",
     "PlanError",
     "ProcessResult",
+    "Report",
+    "Task",
     "UsageError",
+    "Validation",
     "ValidationError",
+    "orchestrate",
+    "parse_plan",
     "run_batched",
     "run_batched_async",
     "run_parallel",
@@ -84,6 +104,8 @@ __all__ = [
     "run_sequential_async",
     "run_with_fallback",
     "run_with_fallback_async",
+    "stream",
+    "validate",
 ]
 
 

@@ -132,3 +132,77 @@ class Pool:
 
 def _watch(arguments: list[str]) -> int:
     """Be the containment watcher of another process, to its end and that of its children."""
+
+@final
+class Orchestration:
+    """One orchestration from its source to its summary.
+
+    Options, plans, events and summaries cross this border as JSON; `orchestration.runner` turns
+    them into dataclasses.
+    """
+
+    def __new__(cls, source: str, options: str, text: str | None = None) -> Orchestration:
+        """Reads the options, under their names with underscores; absent ones have their default.
+
+        Args:
+            source: The path of a plan, or `-`.
+            options: A JSON object.
+            text: The plan itself, for the source `-`.
+        """
+
+    def prepare(self) -> str:
+        """Parses, validates and checks. Creates nothing.
+
+        Returns:
+            `{"plan", "validation", "warnings", "needs_confirmation", "notice"}`.
+
+        Raises:
+            OrchestrationError: The run is refused.
+        """
+
+    def start(self) -> None:
+        """Files the issues and starts the agents on a thread of its own."""
+
+    def next(self, timeout: float) -> str | None:
+        """The next event as a line of JSON, or None after so many seconds.
+
+        Raises:
+            StopIteration: The last event was handed out before.
+        """
+
+    def cancel(self, exit_code: int) -> None:
+        """Asks all agents to stop; a second call kills them. Returns at once."""
+
+    def result(self) -> str:
+        """The summary, after the last event.
+
+        Raises:
+            OrchestrationError: The engine or the forge broke on the way.
+        """
+
+@final
+class Lines:
+    """Turns the events of one orchestration into the lines that people read."""
+
+    def __new__(cls) -> Lines:
+        """Begins with the first event."""
+
+    def render(self, event: str) -> list[str]:
+        """The lines of an event, often none."""
+
+    def dry_run(self, prepared: str, to_run: str) -> str:
+        """What a dry run shows of what `Orchestration.prepare` returned."""
+
+def parse_plan(text: str, source: str | None) -> str:
+    """The plan as JSON.
+
+    Raises:
+        PlanError: There are no tasks, or all of them are done.
+    """
+
+def validate(plan: str, repo: str | None) -> str:
+    """The judgement on a plan, both as JSON.
+
+    Raises:
+        EngineError: `repo` is in no git repository.
+    """

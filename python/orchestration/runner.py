@@ -1,0 +1,304 @@
+"""Runs an orchestration and waits for it: the blocking half of the Python API.
+
+:class:`Run` is the one place that drives the native engine; :func:`orchestrate`, the asynchronous
+stream and the command stand on it. It decides nothing: it forwards options, hands out events and
+sees to it that whatever was started is reaped before control goes back.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from . import _core
+from .events import Event, PlannedTask, PlanParsed, Validated
+from .report import Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+POLL_SECONDS = 0.1
+"""How long one native wait may last, so that signals and Ctrl-C are seen in between."""
+
+INTERRUPTED = 130
+"""The exit code of a run that was ended by a person or by the program around it."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before anything was created."""
+
+    text: str
+    """The native layer's JSON, which it also renders."""
+    plan: dict[str, Any]
+    validation: dict[str, Any]
+    warnings: tuple[str, ...]
+    needs_confirmation: bool
+    """There are warnings that nobody has accepted yet."""
+    notice: tuple[str, ...]
+    """Lines for standard error: what the user should know beforehand."""
+
+
+class Run:
+    """One orchestration in the native engine."""
+
+    def __init__(self, source: str, options: dict[str, Any], text: str | None = None) -> None:
+        """Takes the options as they are; those that are missing have their defaults.
+
+        Raises:
+            UsageError: a number is not finite.
+        """
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                message = f"{name} is {value}, but must be a finite number"
+                raise _core.UsageError(message)
+        self._native = _core.Orchestration(source, json.dumps(options), text)
+        self.dry_run = bool(options.get("dry_run"))
+
+    def prepare(self) -> Prepared:
+        """Parses, validates and checks everything. Creates nothing.
+
+        Raises:
+            OrchestrationError: the run is refused; see the subclasses.
+        """
+        text = self._native.prepare()
+        data = json.loads(text)
+        return Prepared(
+            text=text,
+            plan=data["plan"],
+            validation=data["validation"],
+            warnings=tuple(data["warnings"]),
+            needs_confirmation=data["needs_confirmation"],
+            notice=tuple(data["notice"]),
+        )
+
+    def start(self) -> None:
+        """Files the issues and starts the agents, in the background."""
+        self._native.start()
+
+    def deliver(self, on_event: Callable[[Event], object]) -> Report:
+        """Starts, calls back with each event until the last, and returns the outcome.
+
+        An exception out of the callback, Ctrl-C included, stops all agents, waits until they are
+        reaped, and is raised again.
+
+        Raises:
+            OrchestrationError: the engine or the forge broke on the way.
+        """
+        self.start()
+        try:
+            for line in self.lines():
+                on_event(Event.from_json(line))
+        except BaseException:
+            self.cancel()
+            self.drain()
+            raise
+        return self.report()
+
+    def lines(self) -> Iterator[str]:
+        """The events as JSON, one line each, until the last. Waits for the next one."""
+        while True:
+            try:
+                line = self._native.next(POLL_SECONDS)
+            except StopIteration:
+                return
+            if line is not None:
+                yield line
+
+    def cancel(self, exit_code: int = INTERRUPTED) -> None:
+        """Asks all agents to stop. A second call kills them. Returns at once."""
+        self._native.cancel(exit_code)
+
+    def drain(self) -> None:
+        """Waits until the run is over and reaped. Ctrl-C while waiting kills what is left."""
+        while True:
+            try:
+                for _ in self.lines():
+                    pass
+            except KeyboardInterrupt:
+                self.cancel()
+            else:
+                return
+
+    def report(self) -> Report:
+        """The outcome, after the last event.
+
+        Raises:
+            OrchestrationError: the engine or the forge broke on the way.
+        """
+        return Report.from_dict(json.loads(self._native.result()))
+
+
+def orchestrate(
+    source: str | PathLike[str],
+    *,
+    repo: str | PathLike[str] = ".",
+    max_workers: int | None = None,
+    timeout: float | None = None,
+    batch_size: int | None = None,
+    yes: bool = False,
+    base: str | None = None,
+    agent: str | None = None,
+    model: str | None = None,
+    verify: str | None = None,
+    setup: str | None = None,
+    permission_mode: str | None = None,
+    keep_worktrees: bool = False,
+    draft: bool = False,
+    dry_run: bool = False,
+    new: bool = False,
+    pass_env: Sequence[str] = (),
+    forge: str | None = None,
+    on_event: Callable[[Event], object] | None = None,
+) -> Report:
+    """Runs every task of a plan with an agent of its own, side by side, and waits for all.
+
+    The options are those of the ``parallel-orchestrate`` command, with its defaults and its
+    environment variables. Tasks that fail raise nothing: see :attr:`Report.exit_code`.
+
+    Args:
+        source: The path of a Markdown plan, or ``-`` for a plan on standard input.
+        repo: Any folder of the git repository.
+        max_workers: Agents at once; 5 by default.
+        timeout: Seconds per agent and attempt; 1800 by default, 0 for none.
+        batch_size: A batch of this many ends before the next begins; unlimited by default.
+        yes: Go on despite warnings.
+        base: The branch or revision that agents start from.
+        agent: ``claude``, ``copilot``, ``amplifier``, or a command line that reads its prompt on
+            standard input.
+        model: Passed to agents that know models.
+        verify: A shell command that must pass in a worktree before its change request.
+        setup: A shell command that runs in each fresh worktree before its agent.
+        permission_mode: Passed to agents that know it; ``bypassPermissions`` by default.
+        keep_worktrees: Keep the worktrees of successful tasks.
+        draft: Open change requests as drafts.
+        dry_run: Parse and validate only. The report then has no tasks; its exit code is 4 where
+            tasks depend on each other.
+        new: Begin anew although an earlier orchestration of the plan exists.
+        pass_env: Names of withheld variables that agents get all the same.
+        forge: Where issues and change requests are filed: ``local``, as files in the repository.
+        on_event: Called with each event on this thread, in the order of ``seq``. Its exception
+            stops all agents, waits until they are reaped, and is raised again; Ctrl-C likewise.
+
+    Raises:
+        PlanError: The source has no tasks to run.
+        ValidationError: Tasks depend on each other, or there are warnings without ``yes``.
+        ForgeError: Issues or change requests could not be written.
+        EngineError: The machine, the repository or the engine.
+        UsageError: An option or variable is out of range, or the plan does not exist.
+    """
+    run = open_run(
+        source,
+        repo=repo,
+        max_workers=max_workers,
+        timeout=timeout,
+        batch_size=batch_size,
+        yes=yes,
+        base=base,
+        agent=agent,
+        model=model,
+        verify=verify,
+        setup=setup,
+        permission_mode=permission_mode,
+        keep_worktrees=keep_worktrees,
+        draft=draft,
+        dry_run=dry_run,
+        new=new,
+        pass_env=pass_env,
+        forge=forge,
+    )
+    prepared = run.prepare()
+    if run.dry_run:
+        return _report_dry_run(prepared, on_event)
+    refuse_unless_accepted(prepared)
+    return run.deliver(on_event or (lambda _: None))
+
+
+def open_run(source: str | PathLike[str], **options: Any) -> Run:
+    """A run with the options that were given; the others keep their defaults.
+
+    Raises:
+        UsageError: standard input, asked for as ``-``, is not UTF-8.
+    """
+    given = {
+        name: fspath(value) if isinstance(value, PathLike) else value
+        for name, value in options.items()
+        if value is not None and value is not False and value != ()
+    }
+    if "pass_env" in given:
+        given["pass_env"] = list(given["pass_env"])
+    source = fspath(source)
+    return Run(source, given, _read_standard_input() if source == "-" else None)
+
+
+def refuse_unless_accepted(prepared: Prepared) -> None:
+    """Raises where there are warnings and nobody to ask.
+
+    Raises:
+        ValidationError: with the warnings in its message.
+    """
+    if prepared.needs_confirmation:
+        warnings = "; ".join(prepared.warnings)
+        message = f"there are warnings, and they were not accepted: {warnings}"
+        error = _core.ValidationError(message)
+        error.hint = "look at them with --dry-run, and go on with --yes"
+        raise error
+
+
+def dry_run_events(prepared: Prepared, time: str = "") -> tuple[PlanParsed, Validated]:
+    """The events of a run that ends before anything is created."""
+    plan, validation = prepared.plan, prepared.validation
+    tasks = tuple(
+        PlannedTask(agent=number, title=task["title"])
+        for number, task in enumerate(plan["tasks"], start=1)
+    )
+    head = {"time": time, "orchestration": ""}
+    return (
+        PlanParsed(
+            seq=1, source=plan.get("source") or "", title=plan["title"], tasks=tasks, **head
+        ),
+        Validated(seq=2, verdict=validation["verdict"], warnings=prepared.warnings, **head),
+    )
+
+
+def dry_run_report(prepared: Prepared) -> Report:
+    """The report of a run in which nothing was to be done."""
+    return Report(
+        master_issue=0,
+        total_sub_tasks=len(prepared.plan["tasks"]),
+        successful=0,
+        failed=0,
+        prs_created=(),
+        follow_up_issues=(),
+        duration_seconds=0,
+        lines_of_code=0,
+        orchestration_id="",
+        exit_code=_core.ValidationError.exit_code if is_aborted(prepared) else 0,
+        success_rate=0.0,
+        tasks=(),
+    )
+
+
+def is_aborted(prepared: Prepared) -> bool:
+    """Whether tasks depend on each other."""
+    return bool(prepared.validation["verdict"] == "abort")
+
+
+def _report_dry_run(prepared: Prepared, on_event: Callable[[Event], object] | None) -> Report:
+    if on_event is not None:
+        for event in dry_run_events(prepared):
+            on_event(event)
+    return dry_run_report(prepared)
+
+
+def _read_standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except (AttributeError, UnicodeDecodeError):
+        error = _core.UsageError("cannot read the plan on standard input as UTF-8 text")
+        error.hint = "the plan must be readable UTF-8 text"
+        raise error from None
