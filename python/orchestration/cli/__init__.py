@@ -1,0 +1,62 @@
+"""The command ``parallel-orchestrate``.
+
+It reads options, prints lines and maps outcomes to exit codes; everything else is the library's.
+Modules that the help does not need are imported only when they are used: ``--help`` is typed more
+often than anything else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from . import demo, orchestrate
+from .console import Console, close_gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROGRAM = "parallel-orchestrate"
+
+VERBS: Mapping[str, click.Command] = {"demo": demo.command}
+"""What may stand in the place of SOURCE. A plan of such a name is reached as ``./demo``."""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        args: What follows the program's name; by default that of the process.
+
+    Returns:
+        The exit code (see ``parallel-orchestrate --help``). Nothing is raised.
+    """
+    close_gaps()
+    args = list(sys.argv[1:] if args is None else args)
+    command, name, rest = orchestrate.command, PROGRAM, args
+    if args and args[0] in VERBS:
+        command, name, rest = VERBS[args[0]], f"{PROGRAM} {args[0]}", args[1:]
+    try:
+        return int(command.main(rest, prog_name=name, standalone_mode=False, obj=args) or 0)
+    except click.UsageError as error:
+        console = Console("json" if _asks_for_json(args) else "text")
+        return console.refuse_usage(_as_fragment(error), f"see {name} --help")
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        return Console("text").abandon()
+
+
+def _asks_for_json(args: Sequence[str]) -> bool:
+    return "--output=json" in args or ("--output", "json") in itertools.pairwise(args)
+
+
+def _as_fragment(error: click.UsageError) -> str:
+    """Click's sentence in the form of our own messages: lower case, no full stop."""
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        return f"{error.param.human_readable_name} is missing"
+    message = error.format_message()
+    return message[:1].lower() + message[1:].rstrip(".")

@@ -1,0 +1,138 @@
+"""One orchestration on the console, from the options to the exit code."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestration import _core
+from orchestration.events import Error, Event, OrchestrationFinished
+from orchestration.runner import (
+    INTERRUPTED,
+    Prepared,
+    Run,
+    dry_run_events,
+    dry_run_report,
+    is_aborted,
+    open_run,
+    refuse_unless_accepted,
+)
+
+from .console import Console, now
+from .signals import EXIT_CODES, Signals, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orchestration.report import Report
+
+PROGRAM = "parallel-orchestrate"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it ended."""
+
+    exit_code: int
+    report: Report | None = None
+    """Where it came to an end."""
+
+
+def execute(
+    source: str, options: dict[str, Any], *, output: str = "text", args: Sequence[str] = ()
+) -> Ended:
+    """Runs an orchestration on standard output and standard error.
+
+    Args:
+        source: What to orchestrate.
+        options: As :func:`orchestration.orchestrate` takes them.
+        output: ``text`` or ``json``.
+        args: The command line, for the hint how to resume.
+    """
+    console = Console("json" if output == "json" else "text")
+    try:
+        with Signals() as signals:
+            run = open_run(source, **options)
+            prepared = run.prepare()
+            for line in prepared.notice:
+                console.note(line)
+            if run.dry_run:
+                return _show_dry_run(console, prepared, source)
+            _accept(console, prepared)
+            ended = _follow(console, signals, run)
+    except Stopped as stop:
+        return Ended(console.interrupt(stop.exit_code))
+    except _core.OrchestrationError as error:
+        return Ended(console.refuse(error))
+    if ended.exit_code in EXIT_CODES.values():
+        console.note(f"hint: resume with: {shlex.join([PROGRAM, *(args or [source])])}")
+    return ended
+
+
+def _accept(console: Console, prepared: Prepared) -> None:
+    """Shows warnings, and asks a person whether to go on."""
+    for warning in prepared.warnings:
+        console.note(f"warning: {warning}")
+    if prepared.needs_confirmation and not (console.can_ask and console.ask("Go on?")):
+        refuse_unless_accepted(prepared)
+
+
+def _follow(console: Console, signals: Signals, run: Run) -> Ended:
+    """Starts the run and shows its events until the last."""
+    text = _core.Lines()
+    signals.attach(run)
+    run.start()
+    for line in run.lines():
+        event = Event.from_json(line)
+        try:
+            if console.json:
+                console.event(event, line)
+            else:
+                console.lines(text.render(line))
+        except BrokenPipeError:
+            # As for any program in a pipe, the end of its reader is the end of its work; but the
+            # agents are asked and reaped, and what they did is kept.
+            console.abandon()
+            if not isinstance(event, (OrchestrationFinished, Error)):
+                run.cancel(INTERRUPTED)
+    report = run.report()
+    return Ended(report.exit_code, report)
+
+
+def _show_dry_run(console: Console, prepared: Prepared, source: str) -> Ended:
+    report = dry_run_report(prepared)
+    try:
+        if console.json:
+            _write_dry_run_events(console, prepared, report)
+        else:
+            to_run = shlex.join([PROGRAM, source])
+            console.lines(_core.Lines().dry_run(prepared.text, to_run).splitlines())
+    except BrokenPipeError:
+        console.abandon()
+    return Ended(report.exit_code, report)
+
+
+def _write_dry_run_events(console: Console, prepared: Prepared, report: Report) -> None:
+    time = now()
+    for event in dry_run_events(prepared, time):
+        console.event(event)
+    if is_aborted(prepared):
+        reasons = "; ".join(found["reason"] for found in prepared.validation["dependencies"])
+        console.event(
+            Error(
+                seq=3,
+                time=time,
+                orchestration="",
+                kind="validation",
+                message=f"the tasks depend on each other: {reasons}",
+                hint="run them in sequence",
+                exit_code=report.exit_code,
+            )
+        )
+    else:
+        console.event(
+            OrchestrationFinished(
+                seq=3, time=time, orchestration="", exit_code=report.exit_code, summary=report
+            )
+        )

@@ -1,0 +1,98 @@
+"""The command itself: ``parallel-orchestrate SOURCE [options]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+EPILOG = """\b
+Verbs:
+  parallel-orchestrate demo        watch five scripted agents at work
+
+\b
+Examples:
+  parallel-orchestrate plan.md
+  parallel-orchestrate plan.md --dry-run
+  parallel-orchestrate plan.md --max-workers 3 --verify "make test"
+  parallel-orchestrate - --yes --output json < plan.md
+
+\b
+Exit codes:
+    0  all tasks succeeded           5  the forge refused
+    1  partial, 80% or more          9  system error
+    2  fewer succeeded              64  called wrongly
+    3  no tasks found              130  interrupted
+    4  tasks depend on each other  143  terminated
+"""
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
+@click.argument("source")
+@click.option("--dry-run", is_flag=True, help="Parse and validate; create nothing anywhere.")
+@click.option(
+    "--max-workers",
+    "--agents",
+    type=int,
+    metavar="N",
+    help="Agents at once (5). AMPLIHACK_MAX_PARALLEL_AGENTS overrides it.",
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Per agent and attempt, 0 for no limit (1800, or AMPLIHACK_AGENT_TIMEOUT).",
+)
+@click.option(
+    "--batch-size", type=int, metavar="N", help="A batch ends before the next begins (unlimited)."
+)
+@click.option("--yes", "-y", is_flag=True, help="Go on despite warnings.")
+@click.option(
+    "--agent",
+    metavar="NAME|COMMAND",
+    help="claude, copilot, amplifier, or a command line that reads its prompt on standard input.",
+)
+@click.option("--model", metavar="NAME", help="The model, for agents that know models.")
+@click.option(
+    "--permission-mode", metavar="MODE", help="For agents that know it (bypassPermissions)."
+)
+@click.option(
+    "--pass-env", multiple=True, metavar="NAME", help="Let agents see a withheld variable."
+)
+@click.option(
+    "--setup", metavar="COMMAND", help="Runs in each fresh worktree, before its agent starts."
+)
+@click.option(
+    "--verify", metavar="COMMAND", help="Must pass in a worktree before its change request."
+)
+@click.option("--repo", metavar="PATH", help="Any folder of the repository (.).")
+@click.option("--base", metavar="BRANCH", help="Where agents start from (the current branch).")
+@click.option(
+    "--forge",
+    metavar="local",
+    help="Where issues and change requests are filed: as files in the repository.",
+)
+@click.option("--new", is_flag=True, help="Begin anew although the plan was run before.")
+@click.option("--draft", is_flag=True, help="Open change requests as drafts.")
+@click.option("--keep-worktrees", is_flag=True, help="Keep the worktrees of successful tasks.")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one event a line on standard output.",
+)
+@click.version_option(package_name="amplihack-orchestration", message="%(prog)s %(version)s")
+@click.pass_obj
+def command(args: list[str], /, source: str, output: str, **options: Any) -> int:
+    """Run the tasks of a plan side by side, each with a coding agent in its own git worktree.
+
+    SOURCE is the path of a Markdown plan, or - for a plan on standard input. A plan with the name
+    of a verb is reached by its path: ./demo.
+    """
+    from .execution import execute  # noqa: PLC0415 - the help needs no engine
+
+    return execute(source, options, output=output, args=args).exit_code

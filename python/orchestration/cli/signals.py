@@ -1,0 +1,81 @@
+"""Signals of the command: the first asks all agents to stop, the second kills them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+    from typing import Any
+
+    from typing_extensions import Self
+
+    from orchestration.runner import Run
+
+EXIT_CODES = {
+    signal.SIGINT: 130,
+    signal.SIGTERM: 143,
+    signal.SIGHUP: 143,  # the terminal is gone: somebody ended us, nobody interrupted
+}
+
+
+class Stopped(Exception):  # noqa: N818 - nothing is wrong: somebody asked for it
+    """A signal arrived before anything was created."""
+
+    def __init__(self, exit_code: int) -> None:
+        """Carries the exit code of the command."""
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class Signals:
+    """Handles the signals while it is entered.
+
+    A signal that the parent had ignored (``nohup``, a background job) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        """Installs nothing yet."""
+        self._run: Run | None = None
+        self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def attach(self, run: Run) -> None:
+        """From here on a signal cancels this run, rather than raising :class:`Stopped`."""
+        self._run = run
+
+    def __enter__(self) -> Self:
+        for number in EXIT_CODES:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        exit_code = EXIT_CODES[signal.Signals(number)]
+        if self._run is None:
+            raise Stopped(exit_code)
+        # Past the buffers of sys.stderr: a handler may have interrupted a write to it.
+        if self._asked:
+            _say(b"killing the agents\n")
+        else:
+            _say(b"stopping the agents; once more to kill them\n")
+        self._asked = True
+        self._run.cancel(exit_code)
+
+
+def _say(line: bytes) -> None:
+    try:
+        os.write(2, line)
+    except OSError:
+        pass
