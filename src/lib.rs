@@ -11,6 +11,7 @@
 
 pub mod agent;
 pub mod error;
+pub mod plan;
 pub mod forge;
 #[cfg(feature = "python")]
 mod python;

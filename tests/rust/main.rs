@@ -6,6 +6,7 @@
     reason = "a helper of tests fails by panicking"
 )]
 
+mod corpus;
 mod forge;
 mod supervisor;
 mod workspace;

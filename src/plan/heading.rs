@@ -1,0 +1,467 @@
+//! What a heading, a bold line or a lead-in says about the lists below it.
+//!
+//! Pure: text in, [`Role`] out. All words come from [`super::words`].
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::words;
+
+/// What a heading announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Tasks, in whatever form.
+    Tasks,
+    /// Anything but tasks.
+    Other,
+    /// Finished tasks.
+    Done,
+    /// Nothing in particular: the form decides.
+    Neutral,
+}
+
+/// A set of phrases, split by how they are looked up.
+struct Phrases {
+    /// All phrases, for whole words.
+    all: HashSet<&'static str>,
+    /// Phrases in scripts without spaces, which are looked up as endings.
+    unspaced: Vec<&'static str>,
+    /// The most words in one phrase.
+    longest: usize,
+}
+
+impl Phrases {
+    fn new(table: &[&'static str]) -> Self {
+        Self {
+            all: table.iter().copied().collect(),
+            unspaced: table
+                .iter()
+                .copied()
+                .filter(|p| p.chars().any(is_unspaced))
+                .collect(),
+            longest: table
+                .iter()
+                .map(|p| p.split(' ').count())
+                .max()
+                .unwrap_or(0),
+        }
+    }
+
+    /// Whether a phrase is the subject of the heading: at its end, at its start before a
+    /// preposition, or, with two words and more, anywhere.
+    fn match_in(&self, text: &str, tokens: &[&str]) -> Match {
+        if self.all.contains(text) {
+            return Match::Exact;
+        }
+        if self
+            .unspaced
+            .iter()
+            .any(|phrase| text.ends_with(phrase) && text.len() <= phrase.len() + 24)
+        {
+            return Match::End;
+        }
+        let mut best = Match::None;
+        for start in 0..tokens.len() {
+            for length in 1..=self.longest.min(tokens.len() - start) {
+                let end = start + length;
+                let phrase = tokens[start..end].join(" ");
+                if !self.all.contains(phrase.as_str()) {
+                    continue;
+                }
+                let found = if end == tokens.len() {
+                    Match::End
+                } else if start == 0 && CONNECTIVES.contains(&tokens[end]) {
+                    Match::Start
+                } else if length > 1 {
+                    Match::Inside
+                } else {
+                    Match::None
+                };
+                best = best.max(found);
+            }
+        }
+        best
+    }
+}
+
+/// How well a phrase fits a heading, worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    None,
+    Inside,
+    Start,
+    End,
+    Exact,
+}
+
+/// Words after which a heading only says more about its first words.
+const CONNECTIVES: &[&str] = &[
+    "for", "of", "and", "to", "in", "on", "from", "by", "&", "before", "after", "until", "that",
+    "we", "with", "or", "/", "für", "und", "bis", "zur", "zum", "vor", "im", "de", "du", "des",
+    "pour", "et", "avant", "para", "y", "e", "do", "da", "del", "antes", "per", "i", "dla", "для",
+    "и", "по", "до", "voor", "en", "ve", "için", "và", "cho", "dan", "untuk", "la", "della", "di",
+];
+
+static TASKS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::TASKS));
+static OTHER: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::NOT_TASKS));
+static DONE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::DONE));
+static ACCEPTANCE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::ACCEPTANCE));
+static TASK_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| words::TASK_WORDS.iter().copied().collect());
+static PHASE_WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| words::PHASE_WORDS.iter().copied().collect());
+
+/// Longer texts are prose, whatever they contain.
+const MAX_HEADING: usize = 160;
+
+/// What a heading announces.
+pub(super) fn role(heading: &str) -> Role {
+    if heading.len() > MAX_HEADING {
+        return Role::Neutral;
+    }
+    let text = normalize(heading);
+    let head = head(&text);
+    let by_head = role_of(head);
+    if by_head == Role::Neutral && head.len() < text.len() {
+        role_of(&text)
+    } else {
+        by_head
+    }
+}
+
+/// What the title of a document announces: only a title that is nothing but such a phrase counts.
+pub(super) fn role_of_title(title: &str) -> Role {
+    let text = normalize(title);
+    if OTHER.all.contains(text.as_str()) {
+        Role::Other
+    } else if TASKS.all.contains(text.as_str()) {
+        Role::Tasks
+    } else {
+        Role::Neutral
+    }
+}
+
+/// Whether the text announces acceptance criteria.
+pub(super) fn is_acceptance(heading: &str) -> bool {
+    if heading.len() > MAX_HEADING {
+        return false;
+    }
+    let text = normalize(heading);
+    let head = head(&text);
+    ACCEPTANCE.match_in(head, &head.split(' ').collect::<Vec<_>>()) >= Match::Inside
+}
+
+fn role_of(text: &str) -> Role {
+    let tokens: Vec<&str> = text.split(' ').collect();
+    let done = DONE.match_in(text, &tokens);
+    let tasks = TASKS.match_in(text, &tokens);
+    let other = OTHER.match_in(text, &tokens);
+    if done == Match::Exact {
+        return Role::Done;
+    }
+    match (tasks, other) {
+        (Match::None, Match::None) => Role::Neutral,
+        (Match::Exact, other) if other < Match::Exact => Role::Tasks,
+        (Match::End, other) if other < Match::End => Role::Tasks,
+        (_, Match::None) => Role::Tasks,
+        _ => Role::Other,
+    }
+}
+
+/// The part of a heading before a colon, dash or bracket.
+fn head(text: &str) -> &str {
+    let cut = [": ", "：", " - ", " – ", " — ", " (", "（", ", "]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min()
+        .unwrap_or(text.len());
+    let head = text[..cut].trim();
+    if head.is_empty() { text } else { head }
+}
+
+/// Lower case, without numbering, emojis and punctuation at the ends, blanks folded.
+pub(super) fn normalize(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let lower = lower.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, ')' | '）'));
+    let lower = lower
+        .trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '.' | ')' | ' ' | '、'));
+    let lower = if lower.is_empty() { text } else { lower };
+    let mut out = String::with_capacity(lower.len());
+    for word in lower.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, ')' | '）'))
+        .replace('’', "'")
+}
+
+/// Characters of scripts that are written without spaces.
+pub(super) fn is_unspaced(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{ac00}'..='\u{d7af}' | '\u{e00}'..='\u{e7f}')
+}
+
+/// A numbering in front of a title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Numbering<'a> {
+    /// The number as it is written: `3`, `1.2`, `a`, `T3`.
+    pub(super) label: String,
+    /// What the number counts.
+    pub(super) unit: Unit,
+    /// The text after the numbering.
+    pub(super) rest: &'a str,
+}
+
+/// What a numbering counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// `Task 3:`.
+    Task,
+    /// `Phase 2:`.
+    Phase,
+    /// `3.`: nothing that is named.
+    Bare,
+}
+
+/// Reads the numbering in front of a title, if there is one.
+pub(super) fn numbering(title: &str) -> Option<Numbering<'_>> {
+    let text = title.trim_start_matches(|c: char| {
+        c.is_whitespace()
+            || (!c.is_alphanumeric()
+                && !matches!(
+                    c,
+                    '[' | '('
+                        | '`'
+                        | '#'
+                        | '/'
+                        | '.'
+                        | '@'
+                        | '$'
+                        | '"'
+                        | '\''
+                        | '<'
+                        | '-'
+                        | '~'
+                        | '{'
+                ))
+    });
+    let text = text
+        .strip_prefix('[')
+        .filter(|rest| {
+            rest.find(']')
+                .is_some_and(|end| unit_and_number(&rest[..end]).is_some())
+        })
+        .unwrap_or(text);
+    named(text).or_else(|| bare(text))
+}
+
+fn unit_and_number(text: &str) -> Option<(Unit, String, &str)> {
+    word_then_number(text).or_else(|| number_then_word(text))
+}
+
+fn named(text: &str) -> Option<Numbering<'_>> {
+    let (unit, label, rest) = unit_and_number(text)?;
+    let after = rest.trim_start_matches([' ', '*', '_', '\u{a0}']);
+    let separators = [
+        ':', '：', '.', '。', ')', '）', ']', '-', '–', '—', '|', '、', '·', '→', '/',
+    ];
+    let separated = after.starts_with(separators);
+    if !after.is_empty() && !separated && !(after.starts_with('(')) {
+        return None;
+    }
+    let body = after.trim_start_matches(separators).trim_start();
+    let body = body.trim_start_matches(separators).trim_start();
+    Some(Numbering {
+        label,
+        unit,
+        rest: body,
+    })
+}
+
+/// `Task 3`, `Phase II`, `タスク1`.
+fn word_then_number(text: &str) -> Option<(Unit, String, &str)> {
+    let (unit, rest) = leading_word(text)?;
+    let rest = rest.trim_start_matches([' ', '\u{a0}']);
+    let rest = rest
+        .strip_prefix('#')
+        .or_else(|| rest.strip_prefix("№ "))
+        .or_else(|| rest.strip_prefix('№'))
+        .or_else(|| rest.strip_prefix("No. "))
+        .or_else(|| rest.strip_prefix("no. "))
+        .unwrap_or(rest);
+    let (label, rest) = number(rest).or_else(|| ordinal(rest))?;
+    Some((unit, label, rest))
+}
+
+/// `2. Aşama`, `第一阶段`, `1단계`, `Second phase`.
+fn number_then_word(text: &str) -> Option<(Unit, String, &str)> {
+    let inner = text.strip_prefix('第').unwrap_or(text);
+    let (label, rest) = number(inner).or_else(|| ordinal(inner))?;
+    let rest = rest.trim_start_matches(['.', ' ', 'º', 'ª', '°', '個', '个']);
+    let (unit, rest) = leading_word(rest)?;
+    Some((unit, label, rest))
+}
+
+/// Splits off a task or phase word.
+fn leading_word(text: &str) -> Option<(Unit, &str)> {
+    let mut best = None;
+    let mut end = 0;
+    let mut words = 0;
+    // At most three words: `sub task`, `kamień milowy`.
+    for (at, c) in text
+        .char_indices()
+        .chain(std::iter::once((text.len(), ' ')))
+    {
+        let boundary = !(c.is_alphabetic() || c == '-' || c == '\'' || is_mark(c));
+        let unspaced = text[..at].chars().next_back().is_some_and(is_unspaced);
+        if (boundary || unspaced) && at > end {
+            let word = text[..at].to_lowercase();
+            if PHASE_WORDS.contains(word.as_str()) {
+                best = Some((Unit::Phase, at));
+            } else if TASK_WORDS.contains(word.as_str()) {
+                best = Some((Unit::Task, at));
+            }
+        }
+        if boundary {
+            words += 1;
+            end = at;
+            if words > 2 || !(c == ' ') {
+                break;
+            }
+        }
+        if at > 48 {
+            break;
+        }
+    }
+    best.map(|(unit, at)| (unit, &text[at..]))
+}
+
+/// Combining marks inside words of Indic and Arabic scripts.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}' | '\u{900}'..='\u{97f}' | '\u{64b}'..='\u{65f}')
+}
+
+/// `3`, `1.2`, `12b`, `A`, Arabic-Indic and full-width digits.
+pub(super) fn number(text: &str) -> Option<(String, &str)> {
+    let mut label = String::new();
+    let mut end = 0;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if let Some(digit) = digit(c) {
+            label.push(digit);
+            end = at + c.len_utf8();
+        } else if c == '.' && !label.is_empty() && chars.peek().is_some_and(|&(_, d)| digit_is(d)) {
+            label.push('.');
+        } else {
+            break;
+        }
+        if label.len() > 12 {
+            return None;
+        }
+    }
+    if label.is_empty() {
+        let mut chars = text.chars();
+        let letter = chars.next().filter(char::is_ascii_uppercase)?;
+        let next = chars.next();
+        if next.is_some_and(char::is_alphanumeric) {
+            return None;
+        }
+        label.push(letter.to_ascii_lowercase());
+        return Some((label, &text[1..]));
+    }
+    let rest = &text[end..];
+    let mut chars = rest.chars();
+    if let Some(letter) = chars.next().filter(char::is_ascii_lowercase)
+        && !chars.next().is_some_and(char::is_alphanumeric)
+    {
+        label.push(letter);
+        return Some((label, &rest[1..]));
+    }
+    Some((label, rest))
+}
+
+fn digit_is(c: char) -> bool {
+    digit(c).is_some()
+}
+
+/// A decimal digit of a script that plans number with, as ASCII.
+fn digit(c: char) -> Option<char> {
+    let zero = match c {
+        '0'..='9' => return Some(c),
+        '\u{660}'..='\u{669}' => 0x660,
+        '\u{6f0}'..='\u{6f9}' => 0x6f0,
+        '\u{966}'..='\u{96f}' => 0x966,
+        '\u{ff10}'..='\u{ff19}' => 0xff10,
+        _ => return None,
+    };
+    char::from_digit(c as u32 - zero, 10)
+}
+
+/// A number word.
+pub(super) fn ordinal(text: &str) -> Option<(String, &str)> {
+    let end = text
+        .find(|c: char| !c.is_alphabetic() && !is_mark(c))
+        .unwrap_or(text.len());
+    if end == 0 || end > 32 {
+        return None;
+    }
+    let word = text[..end].to_lowercase();
+    if let Some(&(_, value)) = words::ORDINALS.iter().find(|(name, _)| *name == word) {
+        return Some((value.to_string(), &text[end..]));
+    }
+    let first = text.chars().next().filter(|&c| is_unspaced(c))?;
+    let &(_, value) = words::ORDINALS
+        .iter()
+        .find(|(name, _)| name.chars().eq([first]))?;
+    Some((value.to_string(), &text[first.len_utf8()..]))
+}
+
+/// `3. `, `1.2 `, `2) `, `T3: `.
+fn bare(text: &str) -> Option<Numbering<'_>> {
+    let inner = text.strip_prefix('(').unwrap_or(text);
+    let prefixed = inner
+        .strip_prefix(['T', 'S'])
+        .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let digits = prefixed.unwrap_or(inner);
+    if !digits.starts_with(digit_is) {
+        return None;
+    }
+    let (number, rest) = number(digits)?;
+    let closed = rest.trim_start_matches([':', '.', ')', '）', '、', '：', '．']);
+    let marked = closed.len() < rest.len();
+    let spaced = closed.starts_with([' ', '\u{a0}'])
+        || (marked && rest.starts_with(['、', '：', '．', '）']));
+    let dashed = [" - ", " – ", " — "]
+        .iter()
+        .any(|dash| closed.starts_with(dash));
+    if !spaced || !(marked || dashed || number.contains('.') || prefixed.is_some()) {
+        return None;
+    }
+    let rest = closed.trim_start_matches([' ', '\u{a0}', '-', '–', '—', ':']);
+    if rest.is_empty() {
+        return None;
+    }
+    let label = if prefixed.is_some() {
+        format!("t{}", number.trim_start_matches('0'))
+    } else {
+        number
+    };
+    Some(Numbering {
+        label,
+        unit: Unit::Bare,
+        rest,
+    })
+}
+
+/// A counted unit at the start of a text that is in lower case: `task 3`, `2. adım`, `第一阶段`.
+/// Says whether it is a phase, its label, and what follows.
+pub(super) fn counted(text: &str) -> Option<(bool, String, &str)> {
+    let (unit, label, rest) = unit_and_number(text)?;
+    let boundary = rest
+        .chars()
+        .next()
+        .is_none_or(|c| !c.is_alphanumeric() || is_unspaced(c));
+    boundary.then_some((unit == Unit::Phase, label, rest))
+}

@@ -1,0 +1,409 @@
+//! From what a plan says about order to dependencies between its tasks.
+//!
+//! Pure. [`super::ordering`] reads the words; here the numbers and names in them find their tasks.
+
+use std::collections::{HashMap, HashSet};
+
+use super::heading::{Unit, is_unspaced, numbering};
+use super::ordering::{self, Named, Statement};
+use super::outline::{Found, Phase};
+use super::task::{Dependency, Shared, Target, Task};
+use super::title::Title;
+use super::words;
+
+/// A task or a finished item, while the plan is being read.
+#[derive(Debug)]
+pub(super) struct Entry<'o> {
+    pub(super) found: &'o Found,
+    pub(super) title: Title,
+    /// Its number among the tasks; `None` for finished items.
+    pub(super) index: Option<u32>,
+    /// Title and body as plain text.
+    pub(super) text: String,
+}
+
+/// No more dependencies are recorded between one pair of phases, or for one "all of the above":
+/// beyond that the nearest task stands for all, so that hostile plans stay linear.
+const MAX_FAN: usize = 4096;
+
+/// Fills in [`Task::depends_on`], and returns what the plan says about shared code.
+pub(super) fn dependencies(
+    tasks: &mut [Task],
+    entries: &[Entry<'_>],
+    phases: &[Phase],
+    prose: &[&str],
+) -> Vec<Shared> {
+    let mut resolver = Resolver::new(entries, phases);
+    for (at, entry) in entries.iter().enumerate() {
+        if entry.index.is_none() {
+            continue;
+        }
+        for statement in ordering::statements(&entry.text) {
+            resolver.apply(Some(at), &statement);
+        }
+    }
+    for text in prose {
+        for statement in ordering::statements(text) {
+            if !statement.subjects.is_empty() && !statement.objects.is_empty() {
+                resolver.apply(None, &statement);
+            }
+        }
+    }
+    resolver.phase_order();
+    resolver.sequences();
+    for (from, to, reason) in resolver.found {
+        if let Some(task) = tasks.get_mut(from as usize - 1) {
+            task.depends_on.push(Dependency { from, to, reason });
+        }
+    }
+    for task in tasks {
+        task.depends_on.sort_by(|a, b| a.to.cmp(&b.to));
+    }
+    Vec::new()
+}
+
+struct Resolver<'a, 'o> {
+    entries: &'a [Entry<'o>],
+    phases: &'a [Phase],
+    /// Entries by their label, in the whole plan.
+    labels: HashMap<String, Vec<usize>>,
+    /// Entries by the stems of their titles' words.
+    stems: HashMap<String, Vec<usize>>,
+    adopted: HashMap<String, usize>,
+    seen: HashSet<(u32, Target)>,
+    found: Vec<(u32, Target, String)>,
+}
+
+impl<'a, 'o> Resolver<'a, 'o> {
+    fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
+        let mut labels: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut adopted = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            let mut own: Vec<String> = entry
+                .title
+                .label
+                .iter()
+                .map(|label| label.to_lowercase())
+                .collect();
+            if own.is_empty() {
+                own.extend(entry.found.ordinal.map(|n| n.to_string()));
+            }
+            own.extend(ticket_key(&entry.title.text));
+            for label in own {
+                labels.entry(label).or_default().push(at);
+            }
+            for stem in content(&entry.title.text.to_lowercase())
+                .into_iter()
+                .collect::<HashSet<_>>()
+            {
+                stems.entry(stem).or_default().push(at);
+            }
+            if let Some(issue) = &entry.title.adopts {
+                adopted.insert(issue.to_string(), at);
+            }
+        }
+        Self {
+            entries,
+            phases,
+            labels,
+            stems,
+            adopted,
+            seen: HashSet::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Records what a statement says; `own` is the task whose text it is in.
+    fn apply(&mut self, own: Option<usize>, statement: &Statement) {
+        let subjects = self.side(own, &statement.subjects);
+        let objects = self.side(own, &statement.objects);
+        for subject in &subjects {
+            for object in &objects {
+                let Side::Entry(subject) = *subject else {
+                    continue;
+                };
+                match object {
+                    Side::Entry(object) => self.add(subject, *object, &statement.reason),
+                    Side::Issue(issue) => {
+                        self.add_target(subject, Target::Issue(issue.clone()), &statement.reason)
+                    }
+                }
+            }
+        }
+    }
+
+    fn side(&self, own: Option<usize>, named: &[Named]) -> Vec<Side> {
+        if named.is_empty() {
+            return own.map(Side::Entry).into_iter().collect();
+        }
+        let mut sides = Vec::new();
+        for named in named {
+            match named {
+                Named::Issue(issue) => match self.adopted.get(&issue.to_string()) {
+                    Some(&at) => sides.push(Side::Entry(at)),
+                    None => sides.push(Side::Issue(issue.clone())),
+                },
+                Named::Task(label) => sides.extend(self.by_label(own, label).map(Side::Entry)),
+                Named::Phase(label) => {
+                    let all: Vec<usize> = (0..self.entries.len())
+                        .filter(|&at| {
+                            self.entries[at]
+                                .found
+                                .phase
+                                .is_some_and(|phase| self.phases[phase].label == *label)
+                        })
+                        .collect();
+                    let own_phase = own.and_then(|own| self.entries[own].found.phase);
+                    let is_own = own_phase.is_some_and(|phase| self.phases[phase].label == *label);
+                    if all.is_empty() {
+                        sides.extend(self.by_label(own, label).map(Side::Entry));
+                    } else if !is_own && all.len() <= MAX_FAN {
+                        sides.extend(all.into_iter().map(Side::Entry));
+                    }
+                }
+                Named::Previous => {
+                    sides.extend(own.and_then(|own| own.checked_sub(1)).map(Side::Entry))
+                }
+                Named::AllPrevious => {
+                    if let Some(own) = own {
+                        let from =
+                            own.saturating_sub(MAX_FAN.saturating_sub(self.found.len()).max(1));
+                        sides.extend((from..own).map(Side::Entry));
+                    }
+                }
+                Named::Name(name) => sides.extend(self.by_name(own, name).map(Side::Entry)),
+            }
+        }
+        sides
+    }
+
+    fn by_label(&self, own: Option<usize>, label: &str) -> Option<usize> {
+        if let Some(found) = self.labels.get(label) {
+            if let Some(own) = own {
+                let group = self.entries[own].found.group;
+                if let Some(&at) = found
+                    .iter()
+                    .find(|&&at| self.entries[at].found.group == group)
+                {
+                    return Some(at);
+                }
+            }
+            if let [only] = found[..] {
+                return Some(only);
+            }
+        }
+        let number: usize = label.parse().ok()?;
+        let has_labels = self.labels.contains_key("1");
+        (!has_labels && (1..=self.entries.len()).contains(&number)).then(|| number - 1)
+    }
+
+    /// The one entry whose title has all the words of a name.
+    fn by_name(&self, own: Option<usize>, name: &str) -> Option<usize> {
+        if name.chars().any(is_unspaced) {
+            return self.by_unspaced_name(own, name);
+        }
+        let stems = content(name);
+        for length in (1..=stems.len().min(10)).rev() {
+            let wanted = &stems[..length];
+            let rarest = wanted
+                .iter()
+                .map(|stem| self.stems.get(stem))
+                .min_by_key(|found| found.map_or(0, Vec::len))?;
+            let Some(candidates) = rarest else { continue };
+            if candidates.len() > 64 {
+                continue;
+            }
+            let fits: Vec<usize> = candidates
+                .iter()
+                .copied()
+                .filter(|&at| Some(at) != own)
+                .filter(|&at| {
+                    wanted.iter().all(|stem| {
+                        self.stems
+                            .get(stem)
+                            .is_some_and(|found| found.binary_search(&at).is_ok())
+                    })
+                })
+                .collect();
+            if let [only] = fits[..] {
+                let title = content(&self.entries[only].title.text.to_lowercase()).len();
+                if length == stems.len() || length >= 2 || title == length {
+                    return Some(only);
+                }
+            }
+            // Of several, the one that has hardly any other words.
+            let shortest = fits
+                .iter()
+                .copied()
+                .filter(|&at| {
+                    content(&self.entries[at].title.text.to_lowercase()).len() <= length + 1
+                })
+                .collect::<Vec<_>>();
+            if length >= 2
+                && let [only] = shortest[..]
+            {
+                return Some(only);
+            }
+        }
+        None
+    }
+
+    fn by_unspaced_name(&self, own: Option<usize>, name: &str) -> Option<usize> {
+        let name = name.trim_matches(|c: char| !c.is_alphanumeric());
+        if name.chars().count() < 2 || self.entries.len() > 2000 {
+            return None;
+        }
+        let fits: Vec<usize> = (0..self.entries.len())
+            .filter(|&at| Some(at) != own)
+            .filter(|&at| {
+                let title = self.entries[at].title.text.to_lowercase();
+                title.contains(name) || (title.chars().count() >= 3 && name.contains(&title))
+            })
+            .collect();
+        match fits[..] {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, subject: usize, object: usize, reason: &str) {
+        if let Some(to) = self.entries[object].index
+            && subject != object
+        {
+            self.add_target(subject, Target::Task(to), reason);
+        }
+    }
+
+    fn add_target(&mut self, subject: usize, to: Target, reason: &str) {
+        if let Some(from) = self.entries[subject].index
+            && self.seen.insert((from, to.clone()))
+        {
+            self.found.push((from, to, reason.to_owned()));
+        }
+    }
+
+    /// The tasks of a phase wait for those of the one before it.
+    fn phase_order(&mut self) {
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); self.phases.len()];
+        for (at, entry) in self.entries.iter().enumerate() {
+            if let (Some(phase), Some(_)) = (entry.found.phase, entry.index) {
+                members[phase].push(at);
+            }
+        }
+        let mut last: HashMap<usize, usize> = HashMap::new();
+        for phase in 0..self.phases.len() {
+            if members[phase].is_empty() {
+                continue;
+            }
+            let parent = self.phases[phase].parent;
+            if let Some(&before) = last.get(&parent)
+                && self.phases[before].label != self.phases[phase].label
+            {
+                let reason = format!(
+                    "phase {} comes after phase {}",
+                    self.phases[phase].label, self.phases[before].label
+                );
+                let few = members[phase].len() * members[before].len() <= MAX_FAN;
+                let earlier = if few {
+                    &members[before][..]
+                } else {
+                    &members[before][members[before].len() - 1..]
+                };
+                let earlier = earlier.to_vec();
+                for subject in members[phase].clone() {
+                    for &object in &earlier {
+                        self.add(subject, object, &reason);
+                    }
+                }
+            }
+            last.insert(parent, phase);
+        }
+        let mut before: HashMap<usize, (usize, String)> = HashMap::new();
+        for at in 0..self.entries.len() {
+            let entry = &self.entries[at];
+            if entry.index.is_none() {
+                continue;
+            }
+            let line = entry.text.lines().next().unwrap_or_default();
+            let Some(number) = numbering(line).filter(|number| number.unit == Unit::Phase) else {
+                continue;
+            };
+            let group = entry.found.group;
+            if let Some((object, label)) = before.get(&group).cloned()
+                && label != number.label
+            {
+                self.add(
+                    at,
+                    object,
+                    &format!("phase {} comes after phase {label}", number.label),
+                );
+            }
+            before.insert(group, (at, number.label));
+        }
+    }
+
+    /// Tasks of which the plan says that they run in order.
+    fn sequences(&mut self) {
+        let mut last: HashMap<usize, usize> = HashMap::new();
+        for at in 0..self.entries.len() {
+            let Some(sequence) = self.entries[at].found.sequence else {
+                continue;
+            };
+            if self.entries[at].index.is_none() {
+                continue;
+            }
+            if let Some(before) = last.insert(sequence, at) {
+                self.add(at, before, "the plan says that these run in order");
+            }
+        }
+    }
+}
+
+enum Side {
+    Entry(usize),
+    Issue(super::title::IssueRef),
+}
+
+/// `CHK-881` at the start of a title.
+fn ticket_key(title: &str) -> Option<String> {
+    let word = title.split([' ', ':']).next()?;
+    let (letters, digits) = word.split_once('-')?;
+    let fits = (2..=10).contains(&letters.len())
+        && letters.bytes().all(|byte| byte.is_ascii_uppercase())
+        && !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| word.to_lowercase())
+}
+
+/// The stems of the words of a lower-case text that carry meaning.
+fn content(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty() && !words::STOP_WORDS.contains(word))
+        .map(stem)
+        .collect()
+}
+
+/// A crude stem: enough for plurals and cases.
+fn stem(word: &str) -> String {
+    let count = word.chars().count();
+    if count <= 3 || word.chars().any(is_unspaced) {
+        return word.to_owned();
+    }
+    if word.is_ascii() {
+        let word = word.strip_suffix("ies").map_or_else(
+            || {
+                word.strip_suffix("es")
+                    .filter(|word| word.ends_with(['s', 'x', 'h']))
+                    .or_else(|| word.strip_suffix('s').filter(|word| !word.ends_with('s')))
+                    .unwrap_or(word)
+                    .to_owned()
+            },
+            |stem| format!("{stem}y"),
+        );
+        return word;
+    }
+    // Inflected languages: cut the ending.
+    let keep = if count > 6 { count - 2 } else { count - 1 };
+    word.chars().take(keep).collect()
+}
