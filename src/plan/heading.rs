@@ -14,6 +14,8 @@ pub(super) enum Role {
     Tasks,
     /// Anything but tasks.
     Other,
+    /// An area of work, or a chapter of prose: only check boxes are tasks.
+    Area,
     /// Finished tasks.
     Done,
     /// Nothing in particular: the form decides.
@@ -68,7 +70,7 @@ impl Phrases {
                 if !self.all.contains(phrase.as_str()) {
                     continue;
                 }
-                let found = if end == tokens.len() {
+                let found = if end == tokens.len() && (length > 1 || tokens.len() <= MAX_SUBJECT) {
                     Match::End
                 } else if start == 0 && CONNECTIVES.contains(&tokens[end]) {
                     Match::Start
@@ -94,6 +96,9 @@ enum Match {
     Exact,
 }
 
+/// In longer headings a last word alone is not the subject: "Fix all the broken links".
+const MAX_SUBJECT: usize = 4;
+
 /// Words after which a heading only says more about its first words.
 const CONNECTIVES: &[&str] = &[
     "for", "of", "and", "to", "in", "on", "from", "by", "&", "before", "after", "until", "that",
@@ -102,10 +107,18 @@ const CONNECTIVES: &[&str] = &[
     "и", "по", "до", "voor", "en", "ve", "için", "và", "cho", "dan", "untuk", "la", "della", "di",
 ];
 
-static TASKS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::TASKS));
-static OTHER: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::NOT_TASKS));
-static DONE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::DONE));
-static ACCEPTANCE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(words::ACCEPTANCE));
+static TASKS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::TASKS));
+static OTHER: LazyLock<Phrases> = LazyLock::new(|| {
+    let strict: Vec<_> = words::NOT_TASKS
+        .iter()
+        .copied()
+        .filter(|p| !words::AREAS.contains(p))
+        .collect();
+    Phrases::new(&strict)
+});
+static AREAS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::AREAS));
+static DONE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::DONE));
+static ACCEPTANCE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::ACCEPTANCE));
 static TASK_WORDS: LazyLock<HashSet<&str>> =
     LazyLock::new(|| words::TASK_WORDS.iter().copied().collect());
 static PHASE_WORDS: LazyLock<HashSet<&str>> =
@@ -122,7 +135,7 @@ pub(super) fn role(heading: &str) -> Role {
     let text = normalize(heading);
     let head = head(&text);
     let by_head = role_of(head);
-    if by_head == Role::Neutral && head.len() < text.len() {
+    if matches!(by_head, Role::Neutral | Role::Area) && head.len() < text.len() {
         role_of(&text)
     } else {
         by_head
@@ -160,7 +173,13 @@ fn role_of(text: &str) -> Role {
         return Role::Done;
     }
     match (tasks, other) {
-        (Match::None, Match::None) => Role::Neutral,
+        (Match::None, Match::None) => {
+            if AREAS.match_in(text, &tokens) == Match::None {
+                Role::Neutral
+            } else {
+                Role::Area
+            }
+        }
         (Match::Exact, other) if other < Match::Exact => Role::Tasks,
         (Match::End, other) if other < Match::End => Role::Tasks,
         (_, Match::None) => Role::Tasks,

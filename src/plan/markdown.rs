@@ -50,8 +50,10 @@ pub(super) struct Inline {
     pub(super) plain: String,
     /// Byte length of the bold run that the text begins with; 0 for none.
     pub(super) bold_lead: usize,
-    /// Bytes that are struck through.
-    pub(super) struck: usize,
+    /// Byte length of the struck run that the text begins with; 0 for none.
+    pub(super) struck_lead: usize,
+    /// Whether a struck run has ended.
+    struck_ended: bool,
     /// Links: their bytes in `plain` and where they lead.
     pub(super) links: Vec<(Range<usize>, String)>,
 }
@@ -391,7 +393,12 @@ impl Builder {
                     }
                 }
             }
-            TagEnd::Strikethrough => self.struck -= 1,
+            TagEnd::Strikethrough => {
+                self.struck -= 1;
+                if let Some(text) = self.inline() {
+                    text.struck_ended = true;
+                }
+            }
             TagEnd::Link => {
                 if let Some((start, target)) = self.links.pop() {
                     let end = self.plain().map_or(0, str::len);
@@ -414,8 +421,11 @@ impl Builder {
         let struck = self.struck > 0;
         if let Some(inline) = self.inline() {
             inline.plain.push_str(text);
-            if struck {
-                inline.struck += text.len();
+            if struck
+                && (inline.struck_lead > 0 || inline.plain.trim() == text.trim())
+                && !inline.struck_ended
+            {
+                inline.struck_lead = inline.plain.len();
             }
         }
         if let Some(&index) = self.open.last() {

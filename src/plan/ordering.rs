@@ -47,20 +47,10 @@ pub(super) struct Statement {
 static BY_TEXT: LazyLock<HashMap<&str, &Cue>> =
     LazyLock::new(|| CUES.iter().map(|cue| (cue.text, cue)).collect());
 
-static CUE: LazyLock<Regex> = LazyLock::new(|| {
-    let mut texts: Vec<&str> = CUES.iter().map(|cue| cue.text).collect();
-    texts.sort_unstable_by_key(|text| std::cmp::Reverse(text.len()));
-    let pattern = texts
-        .iter()
-        .map(|text| regex::escape(text))
-        .collect::<Vec<_>>()
-        .join("|");
-    #[expect(
-        clippy::expect_used,
-        reason = "a constant pattern, compiled by every test"
-    )]
-    Regex::new(&pattern).expect("a valid pattern")
-});
+static CUE: LazyLock<Regex> =
+    LazyLock::new(|| words::any_of(&CUES.iter().map(|cue| cue.text).collect::<Vec<_>>()));
+
+static SHARE: LazyLock<Regex> = LazyLock::new(|| words::any_of(&words::SHARE));
 
 /// Reads all dependencies that `text` states.
 pub(super) fn statements(text: &str) -> Vec<Statement> {
@@ -76,9 +66,16 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
         let sentence = sentence(&lower, cue.start(), cue.end());
         let before = &lower[sentence.0..cue.start()];
         let after = &lower[cue.end()..sentence.1];
-        if is_negated(before) || is_negated_after(after) {
+        let negated = is_negated(before);
+        // "Not before #12" waits for #12.
+        let turned = kind.reversed && kind.strength == Strength::Time && negated;
+        if (negated && !turned) || is_negated_after(after) {
             continue;
         }
+        let kind = &Cue {
+            reversed: kind.reversed && !turned,
+            ..*kind
+        };
         if let Some(mut statement) = read(kind, before, after, &lower[cue.end()..]) {
             statement.reason = excerpt(&lower, sentence, cue.start());
             found.push(statement);
@@ -98,7 +95,7 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
                 after
             };
             let mut objects = references(text, bare);
-            if objects.is_empty() && cue.strength != Strength::Reference {
+            if objects.is_empty() && cue.strength != Strength::Reference && !cue.reversed {
                 objects.extend(name_after(after, cue.strength).map(Named::Name));
             }
             (objects, last_group(before, 40, false).1)
@@ -126,6 +123,33 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
         objects,
         reason: String::new(),
     })
+}
+
+/// Tasks of which a text says that they share something: their numbers, and what it is.
+pub(super) fn shared(text: &str) -> Vec<(Vec<Named>, String)> {
+    let lower = text.to_lowercase();
+    let mut found = Vec::new();
+    for line in lower.lines() {
+        let Some(verb) = SHARE.find(line) else {
+            continue;
+        };
+        let (at, end) = (verb.start(), verb.end());
+        if !is_word(line, at, end) || is_negated(&line[..at]) {
+            continue;
+        }
+        let (_, tasks) = last_group(&line[..at], 60, false);
+        if tasks.len() > 1 {
+            let what = line[end..]
+                .split(['.', ';', '。', '('])
+                .next()
+                .unwrap_or_default()
+                .trim();
+            let what = what.strip_prefix("the ").unwrap_or(what);
+            let what = if what.is_empty() { "code" } else { what };
+            found.push((tasks, what.chars().take(80).collect()));
+        }
+    }
+    found
 }
 
 /// `task 1 → task 2 → task 3`.
@@ -608,9 +632,9 @@ fn relative(text: &str) -> Option<(Named, &str)> {
             (unspaced || !rest.starts_with(char::is_alphanumeric)).then_some(rest)
         })
     };
-    phrase(super::cues::ALL_PREVIOUS)
+    phrase(&words::ALL_PREVIOUS)
         .map(|rest| (Named::AllPrevious, rest))
-        .or_else(|| phrase(super::cues::PREVIOUS).map(|rest| (Named::Previous, rest)))
+        .or_else(|| phrase(&words::PREVIOUS).map(|rest| (Named::Previous, rest)))
 }
 
 /// The last run of references in `text` that ends at most `slack` bytes before its end, and the

@@ -7,6 +7,9 @@
 //! Pure, and iterative throughout: the nesting of a plan is its author's choice.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use super::heading::{self, Role, Unit, numbering};
 use super::markdown::{Document, Kind};
@@ -224,16 +227,14 @@ impl Walk<'_, '_> {
         {
             return self.open_phase(at, level, sequence);
         }
-        let named =
-            unit == Some(Unit::Task) && !only_title && level < LEAD_LEVEL && context != Role::Other;
-        let below_tasks =
-            level < LEAD_LEVEL && role == Role::Neutral && self.parent_lists_headings();
-        if (named || below_tasks) && role != Role::Other {
+        let named = unit == Some(Unit::Task) && !only_title && level < LEAD_LEVEL;
+        let below_tasks = level < LEAD_LEVEL
+            && heading::role_of_title(plain) == Role::Neutral
+            && self.parent_lists_headings();
+        if named || below_tasks {
             let end = self.section_end(at);
-            if named && unit == Some(Unit::Task) || below_tasks {
-                self.heading_task(at, end);
-                return end;
-            }
+            self.heading_task(at, end);
+            return end;
         }
         let headings_are_tasks = role == Role::Tasks && self.headings_are_tasks(at);
         self.sections.push(Section {
@@ -329,12 +330,13 @@ impl Walk<'_, '_> {
 
     /// What the open headings say about a list here.
     fn role(&self) -> Role {
-        self.sections
-            .iter()
-            .rev()
-            .map(|section| section.role)
-            .find(|&role| role != Role::Neutral)
-            .unwrap_or(Role::Neutral)
+        let mut roles = self.sections.iter().rev().map(|section| section.role);
+        let mut area = false;
+        let decisive = roles.find(|&role| {
+            area |= role == Role::Area;
+            !matches!(role, Role::Neutral | Role::Area)
+        });
+        decisive.unwrap_or(if area { Role::Area } else { Role::Neutral })
     }
 
     fn phase(&self) -> Option<usize> {
@@ -465,7 +467,7 @@ impl Walk<'_, '_> {
         let sign = text.and_then(|text| sign(&text.plain));
         let boxed = match kind {
             Kind::Item(Some(done)) => Some(done || struck),
-            _ if struck && form != ListForm::Groups => Some(true),
+            _ if struck && (form == ListForm::Tasks || sign.is_some()) => Some(true),
             _ => sign,
         };
         match boxed {
@@ -530,13 +532,13 @@ impl<'d> ListContext<'d> {
                 is_box
                     && words::DECLARATIONS
                         .iter()
-                        .any(|word| lower.starts_with(word)),
+                        .any(|word| lower.starts_with(word.as_str())),
             );
         }
         let form = if boxes > 0 {
             ListForm::Groups
         } else if matches!(role, Some(Role::Tasks | Role::Done))
-            || (role.is_some() && number.is_some() && narrative * 2 < items)
+            || (role == Some(Role::Neutral) && number.is_some() && narrative * 2 < items)
         {
             ListForm::Tasks
         } else {
@@ -570,11 +572,18 @@ fn context_is_explicit(
         || lead == Some(Role::Tasks)
 }
 
-/// Sentences, questions and instructions to a user, rather than tasks.
+/// Sentences, questions, times of day and instructions to a user, rather than tasks.
 fn is_narrative(text: &str, lower: &str) -> bool {
-    text.trim_end().ends_with(['?', '？'])
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let is_time = (1..=4).contains(&digits)
+        && text[digits..].starts_with([':', '.', '-', '/'])
+        && text[digits + 1..].starts_with(|c: char| c.is_ascii_digit());
+    is_time
+        || text.trim_end().ends_with(['?', '？'])
         || text.len() > 240
-        || words::NARRATIVE.iter().any(|word| lower.starts_with(word))
+        || words::NARRATIVE
+            .iter()
+            .any(|word| lower.starts_with(word.as_str()))
 }
 
 /// The state of a box that is drawn by a sign rather than by Markdown.
@@ -586,19 +595,23 @@ fn sign(text: &str) -> Option<bool> {
                 .is_some_and(|rest| rest.starts_with([' ', '\u{a0}']))
         })
     };
-    if starts(words::DONE_BOXES) {
+    if starts(&words::DONE_BOXES) {
         Some(true)
-    } else if starts(words::OPEN_BOXES) {
+    } else if starts(&words::OPEN_BOXES) {
         Some(false)
     } else {
         None
     }
 }
 
-/// Whether all of a text but a short remark behind it is struck through.
+/// Whether a text is struck through, apart from a remark behind it. "~~Old~~ new" is not.
 fn is_struck(text: &super::markdown::Inline) -> bool {
-    let line = text.first_line().trim().len();
-    text.struck > 0 && (text.struck * 2 >= line || text.plain.trim_start().len() == text.struck)
+    let behind = text
+        .plain
+        .get(text.struck_lead..)
+        .unwrap_or_default()
+        .trim_start();
+    text.struck_lead > 0 && !behind.starts_with(char::is_alphanumeric)
 }
 
 /// Whether a list directly in this item, that is not one of criteria, has an open box.
@@ -640,12 +653,12 @@ fn in_order(text: &str) -> bool {
         return false;
     }
     let lower = text.to_lowercase();
-    words::IN_ORDER.iter().any(|phrase| {
-        lower.find(phrase).is_some_and(|at| {
-            let before = &lower[..at];
-            let bounded = !before.ends_with(char::is_alphanumeric)
-                || phrase.chars().next().is_some_and(heading::is_unspaced);
-            bounded && !super::ordering::is_negated(before)
-        })
+    IN_ORDER.find_iter(&lower).any(|found| {
+        let before = &lower[..found.start()];
+        let bounded = !before.ends_with(char::is_alphanumeric)
+            || found.as_str().starts_with(heading::is_unspaced);
+        bounded && !super::ordering::is_negated(before)
     })
 }
+
+static IN_ORDER: LazyLock<Regex> = LazyLock::new(|| words::any_of(&words::IN_ORDER));

@@ -51,6 +51,7 @@ pub(super) fn dependencies(
     }
     resolver.phase_order();
     resolver.sequences();
+    let shared = resolver.shared(prose);
     for (from, to, reason) in resolver.found {
         if let Some(task) = tasks.get_mut(from as usize - 1) {
             task.depends_on.push(Dependency { from, to, reason });
@@ -59,7 +60,7 @@ pub(super) fn dependencies(
     for task in tasks {
         task.depends_on.sort_by(|a, b| a.to.cmp(&b.to));
     }
-    Vec::new()
+    shared
 }
 
 struct Resolver<'a, 'o> {
@@ -112,6 +113,37 @@ impl<'a, 'o> Resolver<'a, 'o> {
             seen: HashSet::new(),
             found: Vec::new(),
         }
+    }
+
+    /// What the plan says about shared code.
+    fn shared(&self, prose: &[&str]) -> Vec<Shared> {
+        let own = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (Some(at), entry.text.as_str()));
+        let all = prose.iter().map(|text| (None, *text)).chain(own);
+        let mut found = Vec::new();
+        for (own, (named, what)) in all.flat_map(|(own, text)| {
+            ordering::shared(text)
+                .into_iter()
+                .map(move |shared| (own, shared))
+        }) {
+            let mut tasks: Vec<u32> = self
+                .side(own, &named)
+                .into_iter()
+                .filter_map(|side| match side {
+                    Side::Entry(at) => self.entries[at].index,
+                    Side::Issue(_) => None,
+                })
+                .collect();
+            tasks.sort_unstable();
+            tasks.dedup();
+            if tasks.len() > 1 {
+                found.push(Shared { tasks, what });
+            }
+        }
+        found
     }
 
     /// Records what a statement says; `own` is the task whose text it is in.
