@@ -545,6 +545,9 @@ fn after_separator(text: &str) -> Option<&str> {
 
 /// One reference. The flag says that numbers that follow count the same thing.
 fn one(text: &str, bare_numbers: bool) -> Option<(Named, &str, bool)> {
+    if !may_begin(text) {
+        return None;
+    }
     if let Some((issue, length)) = issue_ref(text) {
         return Some((Named::Issue(issue), &text[length..], false));
     }
@@ -591,6 +594,23 @@ fn one(text: &str, bare_numbers: bool) -> Option<(Named, &str, bool)> {
         return (ends || goes_on).then_some((Named::Task(label), rest, true));
     }
     None
+}
+
+/// Whether a reference can begin here: a cheap look before the careful one.
+fn may_begin(text: &str) -> bool {
+    let Some(first) = text.chars().next() else {
+        return false;
+    };
+    if !first.is_alphabetic() || is_unspaced(first) {
+        return first == '#' || first.is_numeric() || is_unspaced(first);
+    }
+    let end = text
+        .find(|c: char| !c.is_alphabetic())
+        .unwrap_or(text.len());
+    let behind = &text[end..];
+    words::STARTS.contains(&text[..end])
+        || text.starts_with("http")
+        || behind.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '/' | '_' | '.' | '\u{300}'..='\u{36f}' | '\u{900}'..='\u{97f}'))
 }
 
 /// `t001`, `chk-881`.

@@ -616,17 +616,16 @@ fn is_struck(text: &super::markdown::Inline) -> bool {
 
 /// Whether a list directly in this item, that is not one of criteria, has an open box.
 fn has_open_children(document: &Document<'_>, item: usize) -> bool {
-    let mut criteria = false;
+    let mut lead = None;
     for child in document.children(item) {
-        match document.blocks[child].kind {
-            Kind::Paragraph => {
-                criteria = heading::is_acceptance(last_line(&document.blocks[child].text.plain))
-            }
-            Kind::List(_) if !criteria => {
+        let block = &document.blocks[child];
+        match block.kind {
+            Kind::Paragraph => lead = Some(block.text.plain.as_str()),
+            Kind::List(_) => {
                 let open = document
                     .children(child)
                     .any(|item| document.blocks[item].kind == Kind::Item(Some(false)));
-                if open {
+                if open && !lead.is_some_and(|text| heading::is_acceptance(last_line(text))) {
                     return true;
                 }
             }

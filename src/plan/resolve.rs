@@ -94,11 +94,11 @@ impl<'a, 'o> Resolver<'a, 'o> {
             for label in own {
                 labels.entry(label).or_default().push(at);
             }
-            for stem in content(&entry.title.text.to_lowercase())
-                .into_iter()
-                .collect::<HashSet<_>>()
-            {
-                stems.entry(stem).or_default().push(at);
+            for stem in content(&entry.title.text.to_lowercase()) {
+                let found = stems.entry(stem).or_default();
+                if found.last() != Some(&at) {
+                    found.push(at);
+                }
             }
             if let Some(issue) = &entry.title.adopts {
                 adopted.insert(issue.to_string(), at);

@@ -6,6 +6,7 @@
 //!
 //! Pure data.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -88,16 +89,25 @@ pub(super) static IN_ORDER: LazyLock<Vec<&str>> =
     LazyLock::new(|| phrases(include_str!("words/in_order.txt")));
 
 /// What takes an order back, or a dependency.
-pub(super) static NEGATIONS: LazyLock<Vec<&str>> =
-    LazyLock::new(|| phrases(include_str!("words/negations.txt")));
+pub(super) static NEGATIONS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    phrases(include_str!("words/negations.txt"))
+        .into_iter()
+        .collect()
+});
 
 /// What says that something is finished, after the name of it.
-pub(super) static COMPLETION: LazyLock<Vec<&str>> =
-    LazyLock::new(|| phrases(include_str!("words/completion.txt")));
+pub(super) static COMPLETION: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    phrases(include_str!("words/completion.txt"))
+        .into_iter()
+        .collect()
+});
 
 /// Words that carry no meaning of their own when names are compared.
-pub(super) static STOP_WORDS: LazyLock<Vec<&str>> =
-    LazyLock::new(|| phrases(include_str!("words/stop_words.txt")));
+pub(super) static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    phrases(include_str!("words/stop_words.txt"))
+        .into_iter()
+        .collect()
+});
 
 /// First words that tell a story rather than a task, at the start of list items.
 pub(super) static NARRATIVE: LazyLock<Vec<String>> =
@@ -122,3 +132,21 @@ pub(super) static ALL_PREVIOUS: LazyLock<Vec<&str>> =
 /// Signs that stand for a ticked check box.
 pub(super) static DONE_BOXES: LazyLock<Vec<&str>> =
     LazyLock::new(|| phrases(include_str!("words/done_boxes.txt")));
+
+/// The first words of everything that can name a task or a phase.
+pub(super) static STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let tables = [&*TASK_WORDS, &*PHASE_WORDS, &*PREVIOUS, &*ALL_PREVIOUS];
+    let phrases = tables
+        .into_iter()
+        .flatten()
+        .copied()
+        .chain(ORDINALS.iter().map(|(word, _)| *word));
+    phrases
+        .map(|phrase| {
+            let end = phrase
+                .find(|c: char| !c.is_alphabetic())
+                .unwrap_or(phrase.len());
+            &phrase[..end]
+        })
+        .collect()
+});
