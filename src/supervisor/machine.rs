@@ -383,9 +383,7 @@ fn end(now: Moment, id: UnitId, unit: &mut Unit, cause: Cause, effects: &mut Vec
 
 /// KILL to the group, and to whatever left the group where the unit is ended by force.
 fn kill(now: Moment, id: UnitId, unit: &mut Unit, cause: Cause, effects: &mut Vec<Effect>) {
-    if !unit.is_gone() {
-        effects.push(Effect::Kill { unit: id });
-    }
+    effects.push(Effect::Kill { unit: id });
     sweep(now, id, unit, cause, effects);
 }
 
@@ -411,5 +409,6 @@ fn start_timer(
 }
 
 #[cfg(test)]
-#[path = "machine_tests.rs"]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -72,11 +72,6 @@ impl Unit {
         }
     }
 
-    /// The process is dead and so is its whole group.
-    pub(super) const fn is_gone(&self) -> bool {
-        self.exit.is_some() && self.group_empty
-    }
-
     pub(super) const fn times(&self, finished: Moment) -> Times {
         Times {
             submitted: self.submitted,

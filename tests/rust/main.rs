@@ -7,6 +7,7 @@
 )]
 
 mod corpus;
+mod containment;
 mod forge;
 mod supervisor;
 mod workspace;
