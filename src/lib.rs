@@ -11,8 +11,8 @@
 
 pub mod agent;
 pub mod error;
-pub mod plan;
 pub mod forge;
+pub mod plan;
 #[cfg(feature = "python")]
 mod python;
 pub mod report;

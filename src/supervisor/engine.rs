@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use mio::{Poll, Waker};
@@ -37,6 +37,10 @@ pub enum EngineError {
         /// The process that made it.
         owner: u32,
     },
+    /// The engine's thread has ended, which only a bug can bring about; the watcher still ends
+    /// what it started when the program ends.
+    #[error("the engine has broken down")]
+    Gone,
     /// Programs that use the engine were forked from each other too many times in a row.
     #[error("forked {GENERATIONS} times in a row")]
     TooManyForks,
@@ -48,6 +52,7 @@ pub(super) struct Engine {
     inbox: Inbox,
     waker: Waker,
     next_owner: AtomicU64,
+    gone: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -97,11 +102,17 @@ impl Engine {
         // What depends on the environment is looked up here, in a thread of the program.
         output::spool_folder();
         let containment = Containment::new(watcher::command(), pid, start, &mark);
+        let gone = Arc::new(AtomicBool::new(false));
+        let end = End {
+            inbox: Arc::clone(&inbox),
+            gone: Arc::clone(&gone),
+        };
         let reactor = Unstarted {
             poll,
             inbox: Arc::clone(&inbox),
             mark,
             containment,
+            end,
         };
         Ok((
             Self {
@@ -109,17 +120,20 @@ impl Engine {
                 inbox,
                 waker,
                 next_owner: AtomicU64::new(0),
+                gone,
             },
             reactor,
         ))
     }
 
-    /// Whether this process is the one that the engine belongs to.
-    pub(super) fn is_own(&self) -> Result<(), EngineError> {
-        if self.pid == std::process::id() {
-            Ok(())
-        } else {
+    /// Refuses a process that is not the one the engine belongs to, and an engine that is gone.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        if self.pid != std::process::id() {
             Err(EngineError::Forked { owner: self.pid })
+        } else if self.gone.load(Ordering::Acquire) {
+            Err(EngineError::Gone)
+        } else {
+            Ok(())
         }
     }
 
@@ -130,6 +144,9 @@ impl Engine {
     /// Sends a command; carried out soon, in order.
     pub(super) fn send(&self, command: Command) {
         let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.gone.load(Ordering::Acquire) {
+            return;
+        }
         inbox.push(command);
         let first = inbox.len() == 1;
         drop(inbox);
@@ -145,11 +162,28 @@ struct Unstarted {
     inbox: Inbox,
     mark: Mark,
     containment: Containment,
+    end: End,
+}
+
+/// Marks the engine as gone when its thread ends, and drops what nobody will read, so that those
+/// who wait learn of it.
+struct End {
+    inbox: Inbox,
+    gone: Arc<AtomicBool>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gone.store(true, Ordering::Release);
+        inbox.clear();
+    }
 }
 
 impl Unstarted {
     fn start(self) -> io::Result<()> {
         let run = move || {
+            let _end = self.end;
             process::block_signals();
             Reactor::new(self.poll, self.inbox, self.mark, self.containment).run();
         };
@@ -173,9 +207,10 @@ pub fn set_watcher_command(command: Vec<OsString>) {
 pub fn run_command(spec: UnitSpec) -> Result<Finished, EngineError> {
     let pool = Pool::new(NonZeroUsize::new(1))?;
     pool.submit(spec)?;
-    loop {
-        if let Some(UnitEvent::Finished(finished)) = pool.next(None) {
+    while let Some(event) = pool.next(None) {
+        if let UnitEvent::Finished(finished) = event {
             return Ok(finished);
         }
     }
+    Err(EngineError::Gone)
 }

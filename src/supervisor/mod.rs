@@ -29,6 +29,7 @@ pub mod real;
 mod scan;
 pub mod spec;
 pub mod state;
+mod stream;
 mod terminal;
 mod unit;
 pub mod watcher;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,19 @@ struct Events {
     more: Condvar,
     /// Units that were submitted and are not over.
     unfinished: AtomicUsize,
+    /// Nothing more will come.
+    closed: AtomicBool,
+}
+
+/// The engine's end of a pool's events.
+struct Sender(Arc<Events>);
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let _queue = self.0.lock();
+        self.0.closed.store(true, Ordering::Release);
+        self.0.more.notify_all();
+    }
 }
 
 impl Events {
@@ -66,9 +79,9 @@ impl Pool {
         let engine = Engine::get()?;
         let owner = engine.new_owner();
         let events = Arc::new(Events::default());
-        let receiver = Arc::clone(&events);
+        let sender = Sender(Arc::clone(&events));
         let sink = Box::new(move |event| {
-            receiver.push(event);
+            sender.0.push(event);
             listener();
         });
         engine.send(Command::AddPool {
@@ -86,7 +99,7 @@ impl Pool {
 
     /// Hands in a unit. Its `Finished` event follows sooner or later, whatever happens.
     pub fn submit(&self, mut spec: UnitSpec) -> Result<UnitId, EngineError> {
-        self.engine.is_own()?;
+        self.engine.check()?;
         // The environment is read here, in a thread of the program, and at this very time.
         spec.env
             .get_or_insert_with(|| std::env::vars_os().collect());
@@ -105,14 +118,14 @@ impl Pool {
     /// A caller who has signals to look after waits for short times. `None` comes back at the
     /// timeout, and at once when nothing more can happen: no event is left and every unit is over.
     pub fn next(&self, timeout: Option<Duration>) -> Option<UnitEvent> {
-        self.engine.is_own().ok()?;
+        self.engine.check().ok()?;
         let deadline = timeout.map(|timeout| clock::now() + timeout);
         let mut queue = self.events.lock();
         loop {
             if let Some(event) = queue.pop_front() {
                 return Some(event);
             }
-            if self.unfinished() == 0 {
+            if self.is_over() {
                 return None;
             }
             queue = match deadline {
@@ -136,6 +149,10 @@ impl Pool {
     /// How many units were submitted and are not over.
     pub fn unfinished(&self) -> usize {
         self.events.unfinished.load(Ordering::Acquire)
+    }
+
+    fn is_over(&self) -> bool {
+        self.unfinished() == 0 || self.events.closed.load(Ordering::Acquire)
     }
 
     /// Ends everything, and starts nothing more. Again with a more severe reason for more haste.
@@ -162,7 +179,7 @@ impl Pool {
     }
 
     fn wish(&self, input: Input) {
-        if self.engine.is_own().is_ok() {
+        if self.engine.check().is_ok() {
             self.engine.send(Command::Wish {
                 owner: self.owner,
                 input,
@@ -173,13 +190,13 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if self.engine.is_own().is_err() {
+        if self.engine.check().is_err() {
             return;
         }
-        if self.unfinished() > 0 {
+        if !self.is_over() {
             self.cancel(CancelReason::SecondSignal);
             let deadline = clock::now() + DROP_PATIENCE;
-            while self.unfinished() > 0 {
+            while !self.is_over() {
                 let left = deadline.since(clock::now());
                 if left.is_zero() {
                     break;

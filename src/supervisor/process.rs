@@ -25,7 +25,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions};
 
 use super::command::Command;
-use super::event::Exit;
+use super::event::{Exit, Signal};
 
 /// A child process, and what is known about its end.
 #[derive(Debug)]
@@ -54,6 +54,15 @@ impl GroupSignal {
             Self::Interrupt => libc::SIGINT,
             Self::Terminate => libc::SIGTERM,
             Self::Kill => libc::SIGKILL,
+        }
+    }
+}
+
+impl From<Signal> for GroupSignal {
+    fn from(signal: Signal) -> Self {
+        match signal {
+            Signal::Interrupt => Self::Interrupt,
+            Signal::Terminate => Self::Terminate,
         }
     }
 }
@@ -161,6 +170,10 @@ impl Child {
 
 #[cfg(target_os = "linux")]
 fn pidfd_of(pid: Pid) -> Option<OwnedFd> {
+    #[cfg(test)]
+    if tests::PRETEND_NO_PIDFDS.load(std::sync::atomic::Ordering::Relaxed) {
+        return None;
+    }
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()?;
     lift(pidfd).ok()
 }
@@ -406,3 +419,6 @@ impl Drop for Attributes {
         unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
     }
 }
+
+#[cfg(test)]
+mod tests;

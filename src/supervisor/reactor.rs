@@ -6,19 +6,26 @@
 //!
 //! It waits nowhere but in its poll, and holds no lock while it works.
 
+mod owned;
+mod protocol;
+mod timers;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::num::NonZeroUsize;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use self::owned::Owned;
+pub(super) use self::protocol::{Command, Inbox, OwnerId};
+use self::protocol::{EventSink, FactSink};
+use self::timers::Timers;
 use super::clock;
-use super::driver::{Driver, Processes, UnitEvent};
-use super::event::{Input, Moment, OutputStream, Signal, UnitId};
+use super::driver::{Driver, UnitEvent};
+use super::event::{Input, Moment, OutputStream, UnitId};
 use super::mark::Mark;
 use super::output::Captured;
 use super::process::{Child, GroupSignal};
@@ -42,77 +49,13 @@ const SCRATCH: usize = 64 * 1024;
 /// The token of the waker; all others are made of a key and a part.
 pub(super) const WAKER: Token = Token(usize::MAX);
 
-/// Names a pool, or another owner of units, within one program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct OwnerId(pub(super) u64);
-
-/// Where a pool's events go. Called on the engine's thread; must not wait for anything.
-pub(super) type EventSink = Box<dyn FnMut(UnitEvent) + Send>;
-
-/// Where another owner's facts go. Called on the engine's thread; must not wait for anything.
-pub(super) type FactSink = Box<dyn FnMut(Input) + Send>;
-
-/// What other threads ask of the engine.
-pub(super) enum Command {
-    AddPool {
-        owner: OwnerId,
-        max_workers: Option<NonZeroUsize>,
-        sink: EventSink,
-    },
-    AddOwner {
-        owner: OwnerId,
-        sink: FactSink,
-    },
-    /// Ends whatever the owner still has, without another word about it.
-    Remove {
-        owner: OwnerId,
-    },
-    Submit {
-        owner: OwnerId,
-        unit: UnitId,
-        spec: UnitSpec,
-    },
-    /// A wish for a pool's driver.
-    Wish {
-        owner: OwnerId,
-        input: Input,
-    },
-    Spawn {
-        owner: OwnerId,
-        unit: UnitId,
-        spec: UnitSpec,
-        captured: Captured,
-    },
-    Signal {
-        owner: OwnerId,
-        unit: UnitId,
-        signal: GroupSignal,
-    },
-    Sweep {
-        owner: OwnerId,
-        unit: UnitId,
-    },
-    Reap {
-        owner: OwnerId,
-        unit: UnitId,
-    },
-    Timer {
-        owner: OwnerId,
-        unit: UnitId,
-        at: Option<Moment>,
-    },
-}
-
-/// Commands on their way to the engine.
-pub(super) type Inbox = Arc<Mutex<Vec<Command>>>;
-
 enum Owner {
     /// `None` only while the driver is at work.
     Pool(Option<Driver>, EventSink),
     Other(FactSink),
 }
 
-/// A start that is to be tried again.
+/// A start, which may have to be tried again.
 struct Delayed {
     owner: OwnerId,
     unit: UnitId,
@@ -140,8 +83,7 @@ pub(super) struct Reactor {
     keys: HashMap<(OwnerId, UnitId), u64>,
     next_key: u64,
     facts: VecDeque<(OwnerId, Input)>,
-    timers: BTreeSet<(Moment, OwnerId, UnitId)>,
-    deadlines: HashMap<(OwnerId, UnitId), Moment>,
+    timers: Timers,
     /// Pipes with more to read than one turn allowed.
     unread: VecDeque<(u64, Part)>,
     /// Children to look at again and again: their group outlives them, or no event tells their end.
@@ -174,8 +116,7 @@ impl Reactor {
             keys: HashMap::new(),
             next_key: 0,
             facts: VecDeque::new(),
-            timers: BTreeSet::new(),
-            deadlines: HashMap::new(),
+            timers: Timers::default(),
             unread: VecDeque::new(),
             watched: BTreeSet::new(),
             terminals: BTreeSet::new(),
@@ -226,7 +167,7 @@ impl Reactor {
         if !self.unread.is_empty() || !self.facts.is_empty() {
             return Some(Duration::ZERO);
         }
-        let mut next = self.timers.first().map(|(at, ..)| *at);
+        let mut next = self.timers.next();
         let mut at_latest = |moment| next = Some(next.map_or(moment, |next| next.min(moment)));
         if !self.watched.is_empty() || !self.delayed.is_empty() {
             at_latest(self.next_look);
@@ -279,8 +220,8 @@ impl Reactor {
         if !self.terminals.is_empty() && now >= self.terminal_tick {
             self.terminal_tick = now + TERMINAL_TICK;
             for key in &self.terminals {
-                if let Some(terminal) = self.units.get(key).and_then(|live| live.unit.terminal()) {
-                    terminal.tick();
+                if let Some(live) = self.units.get_mut(key) {
+                    live.unit.tick();
                 }
             }
         }
@@ -373,7 +314,7 @@ impl Reactor {
             Command::Reap { owner, unit } => {
                 self.release(owner, unit);
             }
-            Command::Timer { owner, unit, at } => self.set_timer(owner, unit, at),
+            Command::Timer { owner, unit, at } => self.timers.set((owner, unit), at),
         }
     }
 
@@ -389,7 +330,7 @@ impl Reactor {
         let mut marks = Vec::new();
         for unit in units {
             self.signal(owner, unit, GroupSignal::Kill);
-            self.set_timer(owner, unit, None);
+            self.timers.set((owner, unit), None);
             if let Some(live) = self.live(owner, unit) {
                 marks.push(live.unit.mark.clone());
             }
@@ -448,7 +389,7 @@ impl Reactor {
             Ok(unit) => {
                 let pid = unit.child.pid();
                 let complete = self.register(key, &unit);
-                if unit.terminal().is_some() {
+                if unit.has_terminal() {
                     if self.terminals.is_empty() {
                         self.terminal_tick = clock::now() + TERMINAL_TICK;
                     }
@@ -604,83 +545,10 @@ impl Reactor {
         }
     }
 
-    fn set_timer(&mut self, owner: OwnerId, unit: UnitId, at: Option<Moment>) {
-        let earlier = match at {
-            Some(at) => self.deadlines.insert((owner, unit), at),
-            None => self.deadlines.remove(&(owner, unit)),
-        };
-        if let Some(earlier) = earlier {
-            self.timers.remove(&(earlier, owner, unit));
-        }
-        if let Some(at) = at {
-            self.timers.insert((at, owner, unit));
-        }
-    }
-
     fn fire_timers(&mut self) {
         let now = clock::now();
-        while let Some((at, owner, unit)) = self.timers.first().copied() {
-            if at > now {
-                return;
-            }
-            self.set_timer(owner, unit, None);
+        while let Some((owner, unit)) = self.timers.take_due(now) {
             self.facts.push_back((owner, Input::Timer { unit }));
-        }
-    }
-}
-
-/// The reactor as one owner's driver sees it.
-struct Owned<'a> {
-    reactor: &'a mut Reactor,
-    owner: OwnerId,
-}
-
-impl Processes for Owned<'_> {
-    fn now(&self) -> Moment {
-        clock::now()
-    }
-
-    fn spawn(&mut self, unit: UnitId, spec: UnitSpec) {
-        let captured = Captured::default();
-        self.reactor.start(Delayed {
-            owner: self.owner,
-            unit,
-            spec,
-            captured,
-            tries: 0,
-        });
-    }
-
-    fn signal(&mut self, unit: UnitId, signal: Signal) {
-        self.reactor.signal(self.owner, unit, signal.into());
-    }
-
-    fn kill(&mut self, unit: UnitId) {
-        self.reactor.signal(self.owner, unit, GroupSignal::Kill);
-    }
-
-    fn sweep(&mut self, unit: UnitId) {
-        self.reactor.request_sweep(self.owner, unit);
-    }
-
-    fn reap(&mut self, unit: UnitId) -> Captured {
-        self.reactor.release(self.owner, unit)
-    }
-
-    fn start_timer(&mut self, unit: UnitId, at: Moment) {
-        self.reactor.set_timer(self.owner, unit, Some(at));
-    }
-
-    fn stop_timer(&mut self, unit: UnitId) {
-        self.reactor.set_timer(self.owner, unit, None);
-    }
-}
-
-impl From<Signal> for GroupSignal {
-    fn from(signal: Signal) -> Self {
-        match signal {
-            Signal::Interrupt => Self::Interrupt,
-            Signal::Terminate => Self::Terminate,
         }
     }
 }

@@ -39,7 +39,7 @@ impl RealProcesses {
     }
 
     fn send(&self, command: Command) {
-        if self.engine.is_own().is_ok() {
+        if self.engine.check().is_ok() {
             self.engine.send(command);
         }
     }

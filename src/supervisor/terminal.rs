@@ -16,7 +16,15 @@ use super::process::lift;
 pub(super) struct Terminal {
     ours: OwnedFd,
     childs: OwnedFd,
+    /// How many ticks in a row found the last line unread, up to [`MOST_PASSED_OVER`].
+    unread: u8,
+    /// How many ticks are still passed over.
+    pass_over: u8,
 }
+
+/// A child that does not read is looked at on every fourth tick only. It has a line to read
+/// already, so it notices nothing.
+const MOST_PASSED_OVER: u8 = 3;
 
 impl Terminal {
     pub(super) fn open() -> Result<Self, Errno> {
@@ -33,7 +41,12 @@ impl Terminal {
         modes.local_modes.remove(LocalModes::ECHO);
         termios::tcsetattr(&childs, OptionalActions::Now, &modes)?;
         rustix::io::ioctl_fionbio(&ours, true)?;
-        Ok(Self { ours, childs })
+        Ok(Self {
+            ours,
+            childs,
+            unread: 0,
+            pass_over: 0,
+        })
     }
 
     /// The end that the child gets.
@@ -47,9 +60,15 @@ impl Terminal {
     }
 
     /// Types one empty line, unless the last one is still unread.
-    pub(super) fn tick(&self) {
-        if matches!(rustix::io::ioctl_fionread(&self.childs), Ok(0)) {
+    pub(super) fn tick(&mut self) {
+        if self.pass_over > 0 {
+            self.pass_over -= 1;
+        } else if matches!(rustix::io::ioctl_fionread(&self.childs), Ok(0)) {
             let _ = rustix::io::write(&self.ours, b"\n");
+            self.unread = 0;
+        } else {
+            self.unread = (self.unread + 1).min(MOST_PASSED_OVER);
+            self.pass_over = self.unread;
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -13,22 +12,12 @@ use rustix::io::Errno;
 use super::command::{self, Command};
 use super::event::{Input, OutputStream, SpawnError, UnitId};
 use super::mark::Mark;
-use super::output::Captured;
-use super::output::CapturedStream;
+use super::output::{Captured, CapturedStream};
 use super::process::{Child, GroupSignal, lift};
 use super::scan::Census;
 use super::spec::{Stdin, UnitSpec};
+use super::stream::{Output, Reading, Turn};
 use super::terminal::Terminal;
-
-/// How many times the scratch buffer is filled from one pipe before others have their turn.
-const READS_PER_TURN: usize = 8;
-
-/// How many more reads a unit gets when it is released while something still holds its pipes.
-const LAST_READS: usize = 64;
-
-/// The size that a busy pipe is given, in bytes.
-#[cfg(target_os = "linux")]
-const BUSY_PIPE: usize = 256 * 1024;
 
 /// Which of a unit's descriptors something happened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,17 +41,6 @@ pub(super) struct Unit {
     pub(super) exit_reported: bool,
     /// The group was last seen with somebody in it.
     pub(super) group_lives: bool,
-}
-
-#[derive(Debug)]
-struct Output {
-    stream: OutputStream,
-    pipe: Option<OwnedFd>,
-    captured: CapturedStream,
-    /// How far the stream was reported; `None` where nobody wants it.
-    mirrored: Option<u64>,
-    length: u64,
-    busy: bool,
 }
 
 /// What the child reads.
@@ -119,14 +97,9 @@ impl Unit {
         if let (Feed::Bytes { bytes, .. }, Stdin::Bytes(given)) = (&mut feed, &mut spec.stdin) {
             *bytes = std::mem::take(given);
         }
-        let mirrored = spec.capture.mirror.then_some(0);
-        let output = |stream, pipe, captured: &CapturedStream| Output {
-            stream,
-            pipe: Some(pipe),
-            captured: captured.clone(),
-            mirrored,
-            length: 0,
-            busy: false,
+        let mirror = spec.capture.mirror;
+        let output = |stream, pipe, captured: &CapturedStream| {
+            Output::new(id, stream, pipe, captured.clone(), mirror)
         };
         Ok(Self {
             id,
@@ -143,10 +116,9 @@ impl Unit {
 
     /// The descriptors to watch, for reading or (the second) for writing.
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (Part, BorrowedFd<'_>)> {
-        let output = |output: &Output| Part::Output(output.stream);
         let outputs = [&self.stdout, &self.stderr]
             .into_iter()
-            .filter_map(move |out| Some((output(out), out.pipe.as_ref()?.as_fd())));
+            .filter_map(|output| Some((Part::Output(output.stream()), output.pipe()?)));
         let input = match &self.feed {
             Feed::Nothing => None,
             Feed::Bytes { pipe, .. } => Some((Part::Input, pipe.as_fd())),
@@ -161,11 +133,15 @@ impl Unit {
         matches!(self.feed, Feed::Bytes { .. })
     }
 
-    /// The terminal, where the child has one.
-    pub(super) const fn terminal(&self) -> Option<&Terminal> {
-        match &self.feed {
-            Feed::Terminal(terminal) => Some(terminal),
-            Feed::Nothing | Feed::Bytes { .. } => None,
+    /// Whether the child's standard input is a terminal, which wants [`Unit::tick`].
+    pub(super) const fn has_terminal(&self) -> bool {
+        matches!(self.feed, Feed::Terminal(_))
+    }
+
+    /// Gives the terminal, where there is one, an empty line to read.
+    pub(super) fn tick(&mut self) {
+        if let Feed::Terminal(terminal) = &mut self.feed {
+            terminal.tick();
         }
     }
 
@@ -185,19 +161,20 @@ impl Unit {
                     OutputStream::Stdout => &mut self.stdout,
                     OutputStream::Stderr => &mut self.stderr,
                 };
-                if output.pipe.is_none() {
+                if !output.is_open() {
                     return false;
                 }
                 let turn = if ended { Turn::ToTheEnd } else { Turn::Short };
+                let tee = self.tee.as_mut();
                 let more = output.read(
-                    self.id,
                     turn,
-                    READS_PER_TURN,
-                    self.tee.as_mut(),
-                    scratch,
-                    facts,
+                    &mut Reading {
+                        scratch,
+                        tee,
+                        facts,
+                    },
                 );
-                if self.stdout.pipe.is_none() && self.stderr.pipe.is_none() {
+                if !self.stdout.is_open() && !self.stderr.is_open() {
                     facts.push_back(Input::Drained { unit: self.id });
                 }
                 more
@@ -224,7 +201,7 @@ impl Unit {
             self.ready(Part::Output(stream), true, scratch, facts);
         }
         for output in [&mut self.stdout, &mut self.stderr] {
-            output.report(self.id, output.length, facts);
+            output.report_rest(facts);
         }
         let alone = self.child.is_surely_alone();
         self.group_lives = !alone;
@@ -256,21 +233,13 @@ impl Unit {
 
     /// Takes what is left in the pipes, closes everything, and hands the child back.
     pub(super) fn release(mut self, scratch: &mut [u8]) -> Child {
-        let mut nobody = VecDeque::new();
+        let facts = &mut VecDeque::new();
         for output in [&mut self.stdout, &mut self.stderr] {
-            output.mirrored = None;
-            if output.pipe.is_some() {
-                let turn = Turn::ToTheEnd;
-                output.read(
-                    self.id,
-                    turn,
-                    LAST_READS,
-                    self.tee.as_mut(),
-                    scratch,
-                    &mut nobody,
-                );
-            }
-            output.captured.seal();
+            output.release(&mut Reading {
+                scratch,
+                tee: self.tee.as_mut(),
+                facts,
+            });
         }
         self.child.release();
         self.child
@@ -297,97 +266,6 @@ impl Unit {
                 self.feed = Feed::Nothing;
             }
         }
-    }
-}
-
-/// How far to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    /// Until a read fills the buffer in part: then the pipe was empty, and news will be told.
-    Short,
-    /// Until the end, or until nothing is there: there may be no more news.
-    ToTheEnd,
-}
-
-impl Output {
-    /// Reads what is there; true where there is more.
-    fn read(
-        &mut self,
-        id: UnitId,
-        turn: Turn,
-        reads: usize,
-        mut tee: Option<&mut File>,
-        scratch: &mut [u8],
-        facts: &mut VecDeque<Input>,
-    ) -> bool {
-        for _ in 0..reads {
-            let Some(pipe) = &self.pipe else { return false };
-            match rustix::io::read(pipe, &mut *scratch) {
-                Ok(0) => {
-                    self.report(id, self.length, facts);
-                    self.captured.seal();
-                    self.pipe = None;
-                    return false;
-                }
-                Ok(count) => {
-                    let bytes = &scratch[..count];
-                    if let Some(log) = tee.as_deref_mut() {
-                        // A full disk must not hold up the child; the capture counts what it lost.
-                        let _ = log.write_all(bytes);
-                    }
-                    self.take(id, bytes, facts);
-                    if count < scratch.len() && turn == Turn::Short {
-                        return false;
-                    }
-                    self.widen(count == scratch.len());
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return false,
-                Err(_) => {
-                    self.pipe = None;
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    fn take(&mut self, id: UnitId, bytes: &[u8], facts: &mut VecDeque<Input>) {
-        self.captured.append(bytes);
-        let before = self.length;
-        self.length += bytes.len() as u64;
-        if self.mirrored.is_some()
-            && let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n')
-        {
-            self.report(id, before + newline as u64 + 1, facts);
-        }
-    }
-
-    /// Reports the stream up to `end`.
-    fn report(&mut self, id: UnitId, end: u64, facts: &mut VecDeque<Input>) {
-        if let Some(start) = self.mirrored.filter(|start| *start < end) {
-            let chunk = self.captured.chunk(start, end);
-            facts.push_back(Input::Output {
-                unit: id,
-                stream: self.stream,
-                chunk,
-            });
-            self.mirrored = Some(end);
-        }
-    }
-
-    /// Gives a flooding child a wider pipe, so that it and we are woken less often.
-    fn widen(&mut self, flooding: bool) {
-        #[cfg(target_os = "linux")]
-        if flooding
-            && !std::mem::replace(&mut self.busy, true)
-            && let Some(pipe) = &self.pipe
-        {
-            // The system refuses where the user's share is used up.
-            let _ = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE);
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = flooding;
     }
 }
 

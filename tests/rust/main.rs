@@ -6,8 +6,8 @@
     reason = "a helper of tests fails by panicking"
 )]
 
-mod corpus;
 mod containment;
+mod corpus;
 mod forge;
 mod supervisor;
 mod workspace;
