@@ -308,3 +308,19 @@ fn trouble_with_the_disk_is_an_error_of_this_machine() {
         "{error}"
     );
 }
+
+#[test]
+fn an_edit_by_hand_is_seen_by_a_forge_that_read_the_file_before() {
+    let scene = Scene::new();
+    scene.created(&issue("a"));
+    assert!(scene.created(&issue("a")).existed);
+    let path = scene.folder.join("issues/1.md");
+    let edited = scene.file("issues/1.md").replace("task=a ", "task=z ");
+    fs::write(&path, edited).unwrap();
+    assert_eq!(scene.created(&issue("z")).number, 1);
+    assert_eq!(scene.created(&issue("a")).number, 2);
+
+    fs::write(&path, "no longer an issue").unwrap();
+    let error = scene.forge.perform(&issue("b")).unwrap_err();
+    assert!(matches!(error, ForgeError::Corrupt { .. }), "{error}");
+}

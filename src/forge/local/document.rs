@@ -30,7 +30,7 @@ const COMMENT_OPENING: &str = "<!-- comment ";
 const COMMENT_CLOSING: &str = " -->";
 
 /// An issue or a change request; they share one sequence of numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// An issue.

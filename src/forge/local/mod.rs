@@ -4,11 +4,13 @@
 //! | module | what it is | touches |
 //! | --- | --- | --- |
 //! | [`document`] | the format of a file | nothing |
+//! | [`index`] | which markers stand in which file | nothing |
 //! | [`store`] | numbers, locks and durable writes | the forge's folder |
 //!
 //! Nothing outside the forge's folder is read or written, and no process is started.
 
 pub mod document;
+pub mod index;
 pub mod store;
 
 use std::path::Path;
@@ -16,7 +18,8 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use self::document::{Comment, Document, Front, Kind};
-use self::store::{Locked, Store};
+use self::index::markers;
+use self::store::Store;
 use super::{
     CloseReason, Created, Forge, ForgeError, Issue, Marked, Marker, NewComment, NewIssue, NewPull,
     Reply, Request, State,
@@ -52,7 +55,7 @@ impl LocalForge {
     fn create(&self, marker: &Marker, front: Front, body: &str) -> Result<Created, ForgeError> {
         let store = self.store.lock()?;
         let kind = front.kind;
-        if let Some(document) = find(&store, kind, marker)? {
+        if let Some(document) = store.find(kind, marker)? {
             return Ok(self.created(&document, true));
         }
         let number = store.next_number()?;
@@ -218,25 +221,4 @@ impl Forge for LocalForge {
             Request::Close { number, why } => self.close(*number, *why).map(|()| Reply::Done),
         }
     }
-}
-
-/// The markers of a document: its own, and those of the tasks that adopted it.
-fn markers(document: &Document) -> Vec<Marker> {
-    let adopted = document
-        .front
-        .adopted
-        .iter()
-        .filter_map(|line| Marker::parse(line));
-    Marker::split(&document.body)
-        .0
-        .into_iter()
-        .chain(adopted)
-        .collect()
-}
-
-fn find(store: &Locked<'_>, kind: Kind, marker: &Marker) -> Result<Option<Document>, ForgeError> {
-    Ok(store
-        .read_all(kind)?
-        .into_iter()
-        .find(|document| markers(document).contains(marker)))
 }

@@ -6,14 +6,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::document::{Document, Kind};
-use crate::forge::ForgeError;
+use super::index::{Index, Stamp};
+use crate::forge::{ForgeError, Marker};
 
 /// The folder of a local forge.
 pub struct Store {
     folder: PathBuf,
     shown: String,
+    index: Mutex<Index>,
 }
 
 /// The store, held against other threads and processes for as long as this lives.
@@ -28,6 +31,7 @@ impl Store {
         Self {
             folder: folder.to_owned(),
             shown: shown.trim_end_matches('/').to_owned(),
+            index: Mutex::default(),
         }
     }
 
@@ -137,6 +141,33 @@ impl Locked<'_> {
             .collect()
     }
 
+    /// Finds the object with a marker; of several the one with the lowest number.
+    ///
+    /// A damaged file is an error although it may be another's: what it says cannot be known, and
+    /// to file the same thing twice is worse than to stop.
+    pub fn find(&self, kind: Kind, marker: &Marker) -> Result<Option<Document>, ForgeError> {
+        // A panic elsewhere leaves no half-made entry.
+        let mut index = self
+            .store
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for number in self.numbers(kind)? {
+            let path = self.path(kind, number);
+            // The stamp first: an edit between the two is then seen the next time.
+            let stamp = fs::metadata(&path).map(|facts| Stamp::of(&facts));
+            let stamp = stamp.map_err(|error| failed("read", &path, &error))?;
+            if index.get(kind, number, stamp).is_none() {
+                index.put(stamp, &self.read(kind, number)?);
+            }
+            let markers = index.get(kind, number, stamp).unwrap_or_default();
+            if markers.contains(marker) {
+                return self.read(kind, number).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
     /// Writes an object, whole and durably, and remembers its number.
     pub fn write(&self, document: &Document) -> Result<(), ForgeError> {
         let number = document.front.number;
@@ -146,25 +177,44 @@ impl Locked<'_> {
             reason: damage.to_string(),
         })?;
         let is_new = !path.exists();
-        replace(&path, text.as_bytes())?;
+        replace(&path, text.as_bytes(), Sync::Durable)?;
         if is_new {
-            replace(&self.sequence(), format!("{number}\n").as_bytes())?;
+            // Only a file that somebody deletes later makes it matter; after a crash the files
+            // themselves tell the last number.
+            replace(
+                &self.sequence(),
+                format!("{number}\n").as_bytes(),
+                Sync::Lazy,
+            )?;
         }
         Ok(())
     }
 }
 
-/// Puts a file in place: written beside it, synced, renamed, and the folder synced.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), ForgeError> {
+/// Whether a file has to survive the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Durable,
+    Lazy,
+}
+
+/// Puts a file in place: written beside it, renamed, and where it has to be durable both the
+/// file and the folder are synced.
+fn replace(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), ForgeError> {
     let folder = path.parent().unwrap_or(path);
     // The lock is held, so one name will do, and one left by a crash is written over.
     let beside = path.with_extension("new");
     let write = || -> io::Result<()> {
         let mut file = File::create(&beside)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if sync == Sync::Durable {
+            file.sync_all()?;
+        }
         fs::rename(&beside, path)?;
-        File::open(folder)?.sync_all()
+        if sync == Sync::Durable {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     };
     write().map_err(|error| {
         // Best effort: what stood at `path` is still there.
