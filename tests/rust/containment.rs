@@ -143,6 +143,32 @@ fn nothing_outlives_a_killed_program() {
 }
 
 #[test]
+fn the_watcher_holds_nothing_of_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pids");
+    let mut host = start_host(&path, "wait");
+    let pids = await_pids(&path);
+    let (watcher, _) = watcher_of(host.id()).unwrap();
+    let held = fs::read_dir(format!("/proc/{watcher}/fd")).unwrap();
+    let mut held: Vec<_> = held
+        .map(|entry| {
+            fs::read_link(entry.unwrap().path())
+                .unwrap()
+                .display()
+                .to_string()
+        })
+        .collect();
+    held.sort();
+    assert_eq!(
+        held,
+        ["/dev/null", "/dev/null", "/dev/null", "anon_inode:[pidfd]"]
+    );
+    kill(&host.id().to_string());
+    host.wait().unwrap();
+    assert_all_gone(&pids);
+}
+
+#[test]
 fn nothing_outlives_a_program_whose_whole_process_group_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pids");

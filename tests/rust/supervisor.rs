@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use orchestration::supervisor::{
-    CancelReason, Capture, Exit, Finished, Limits, Newlines, Outcome, Pool, Stdin, UnitEvent,
-    UnitSpec, run_command,
+    CancelReason, Capture, Driver, Exit, Finished, Input, Limits, Newlines, Outcome, Pool,
+    Processes, RealProcesses, Stdin, UnitEvent, UnitId, UnitSpec, run_command,
 };
 
 /// A shell script as a unit.
@@ -554,6 +554,64 @@ fn zombies() -> Vec<String> {
             fields.next() == Some("Z") && fields.next() == Some(&own)
         })
         .collect()
+}
+
+#[test]
+fn a_driver_in_a_thread_of_its_own_has_the_same_children() {
+    let (sender, facts) = std::sync::mpsc::channel();
+    let mut processes = RealProcesses::new(move |fact| drop(sender.send(fact))).unwrap();
+    let mut driver = Driver::new(NonZeroUsize::new(2));
+    let specs = [
+        sh("echo one"),
+        with_timeout(200, 100, sh("trap '' TERM; sleep 60; sleep 60")),
+        UnitSpec::new("no-such-agent"),
+        UnitSpec {
+            stdin: Stdin::Bytes(b"four".to_vec()),
+            ..UnitSpec::new("cat")
+        },
+    ];
+    let mut events = Vec::new();
+    for (number, spec) in (0..).zip(specs) {
+        events.extend(driver.submit(&mut processes, UnitId(number), spec));
+    }
+    while !driver.machine().is_idle() {
+        let fact = facts.recv_timeout(Duration::from_secs(10)).unwrap();
+        events.extend(driver.handle(&mut processes, fact));
+    }
+    let outcomes: BTreeMap<_, _> = events
+        .into_iter()
+        .filter_map(|event| match event {
+            UnitEvent::Finished(finished) => Some((finished.unit.0, finished)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes[&0].outcome, Outcome::Success);
+    assert_eq!(stdout(&outcomes[&0]), "one\n");
+    assert_eq!(outcomes[&1].outcome, Outcome::TimedOut);
+    assert!(matches!(outcomes[&2].outcome, Outcome::SpawnError(_)));
+    assert_eq!(stdout(&outcomes[&3]), "four");
+}
+
+#[test]
+fn children_are_ended_when_their_owner_is_dropped() {
+    let (sender, facts) = std::sync::mpsc::channel();
+    let mut processes = RealProcesses::new(move |fact| drop(sender.send(fact))).unwrap();
+    let script = "trap '' TERM; setsid sleep 60 & echo $!; sleep 60; sleep 60";
+    let mut spec = sh(script);
+    spec.capture.mirror = true;
+    processes.spawn(UnitId(0), spec);
+    let mut pids = Vec::new();
+    while pids.len() < 2 {
+        match facts.recv_timeout(Duration::from_secs(10)).unwrap() {
+            Input::Spawned { pid, .. } => pids.push(pid.to_string()),
+            Input::Output { chunk, .. } => pids.push(String::from_utf8(chunk.bytes()).unwrap()),
+            _ => {}
+        }
+    }
+    drop(processes);
+    for pid in pids {
+        eventually(|| (!lives(&pid)).then_some(()));
+    }
 }
 
 #[test]
