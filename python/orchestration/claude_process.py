@@ -41,8 +41,6 @@ _COPILOT: "Final" = "amplihack copilot"
 class _Fields:
     """Carries the instance dictionary of :class:`ProcessResult` below its property."""
 
-    __slots__ = ("__dict__", "__weakref__")
-
 
 _raw_fields = _Fields.__dict__["__dict__"].__get__
 
@@ -92,6 +90,10 @@ class ProcessResult(_Fields):
         @__dict__.setter
         def __dict__(self, fields: dict[str, object]) -> None:
             _Fields.__dict__["__dict__"].__set__(self, fields)
+
+        def __getstate__(self) -> dict[str, object]:
+            # Copying and pickling would look below the property.
+            return self.__dict__
 
 
 _LATE: "Final" = ("output", "stderr")
