@@ -92,9 +92,12 @@ class PlainAgent:
             ]
             for thread in readers:
                 thread.start()
-            threading.Thread(target=feed, args=(child, terminal), daemon=True).start()
+            over = threading.Event()
+            feeder = threading.Thread(target=feed, args=(child, terminal, over))
+            feeder.start()
             code = child.wait()
-            for thread in readers:
+            over.set()
+            for thread in (*readers, feeder):
                 thread.join()
         finally:
             os.close(terminal)
@@ -110,14 +113,10 @@ class PlainAgent:
                 mirror.flush()
 
 
-def feed(child: "subprocess.Popen[str]", terminal: int) -> None:
+def feed(child: "subprocess.Popen[str]", terminal: int, over: threading.Event) -> None:
     """Answer any question of the child with an empty line, ten times a second."""
-    while child.poll() is None:
-        time.sleep(0.1)
-        try:
-            os.write(terminal, b"\n")
-        except OSError:
-            return
+    while not over.wait(0.1) and child.poll() is None:
+        os.write(terminal, b"\n")
 
 
 def plain_parallel(agents: list[PlainAgent], workers: int | None) -> list[PlainResult]:
@@ -173,7 +172,7 @@ def children() -> list[int]:
 
 def warm_up(side: str, folder: Path) -> None:
     """Pay once for imports, the engine and its watcher; they are no part of a rate."""
-    os.environ["AGENT"], before = "quick", os.environ["AGENT"]
+    before, os.environ["AGENT"] = os.environ["AGENT"], "quick"
     parallel_of(side)(agents_of(side, 2, folder, stream=True), 2)
     os.environ["AGENT"] = before
 
@@ -249,35 +248,43 @@ class Bench:
     def __init__(self, folder: Path, *, quick: bool) -> None:
         self.folder, self.quick = folder, quick
         self.missed = 0
-        self.agent = folder / "bin" / "claude"
-        self.agent.parent.mkdir()
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, "-O2", "-o", self.agent, HERE / "dropin.c"], check=True)
+        self.agent = self.compile(folder / "any" / "claude")
         shutil.copy(self.agent, folder / "floor")
+        try:
+            bare = ("-DBARE", "-nostdlib", "-static", "-ffreestanding")
+            self.quick_agent = self.compile(folder / "quick" / "claude", *bare)
+        except subprocess.CalledProcessError:
+            self.quick_agent = self.agent
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
         self.env = kept | {
             "AMPLIHACK_DELEGATE": "amplihack claude",
-            "PATH": f"{self.agent.parent}:{os.environ['PATH']}",
         }
+
+    def compile(self, target: Path, *options: str) -> Path:
+        target.parent.mkdir()
+        compiler = os.environ.get("CC", "cc")
+        words = [compiler, "-O2", *options, "-o", target, HERE / "dropin.c"]
+        subprocess.run(words, check=True)
+        return target
 
     def side(self, agent: str, case: str, side: str, *numbers: int) -> Figures:
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
             command = [sys.executable, __file__, "--side", case, side, logs, *map(str, numbers)]
-            done = subprocess.run(
-                command, env=self.env | {"AGENT": agent}, check=True, stdout=subprocess.PIPE
-            )
+            folder = (self.quick_agent if agent == "quick" else self.agent).parent
+            env = self.env | {"AGENT": agent, "PATH": f"{folder}:{os.environ['PATH']}"}
+            done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE)
         figures: Figures = json.loads(done.stdout)
         return figures
 
     def floor(self, count: int, workers: int) -> Figures:
         with tempfile.TemporaryDirectory(dir=self.folder) as logs:
-            words = [self.folder / "floor", str(count), str(workers), logs, self.agent]
+            words = [self.folder / "floor", str(count), str(workers), logs, self.quick_agent]
             done = subprocess.run(words, env=self.env, check=True, stdout=subprocess.PIPE)
         wall, cpu = map(float, done.stdout.split())
         return {"wall": wall, "cpu": cpu}
 
     def xargs(self, count: int, workers: int) -> Figures:
-        words = ["xargs", "-P", str(workers), "-I", "{}", str(self.agent), "{}"]
+        words = ["xargs", "-P", str(workers), "-I", "{}", str(self.quick_agent), "{}"]
         begin = time.monotonic()
         child = subprocess.Popen(words, stdin=subprocess.PIPE, env=self.env)
         assert child.stdin

@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -53,12 +52,3 @@ def make(tmp_path):
 def log(tmp_path):
     """Read the lines of a process's log."""
     return lambda name="p1": (tmp_path / "logs" / f"{name}.log").read_text().splitlines()
-
-
-def alive(pid):
-    """Whether a process runs; one that is dead and not yet waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -5,10 +5,12 @@ import dataclasses
 import inspect
 import pickle
 import re
+import typing
 from pathlib import Path
 
-import orchestration
 import pytest
+
+import orchestration
 from orchestration import ClaudeProcess, OrchestratorSession, ProcessResult
 
 FIELDS = ["exit_code", "output", "stderr", "duration", "process_id"]
@@ -127,7 +129,7 @@ def test_a_match_statement_sees_the_fields(result):
             assert output == "out\n"
 
 
-def test_processes_pickle_and_copy(agent, make, tmp_path):
+def test_processes_pickle_and_copy(agent, make):
     agent("echo ran")
     process = make(model="m", timeout=5)
     for twin in (pickle.loads(pickle.dumps(process)), copy.copy(process), copy.deepcopy(process)):
@@ -232,8 +234,6 @@ def test_every_public_name_is_there():
 
 
 def test_what_types_say_can_be_looked_up():
-    import typing
-
     assert typing.get_type_hints(ClaudeProcess.__init__)["working_dir"] is Path
     for helper in ("run_parallel", "run_sequential", "run_with_fallback", "run_batched"):
         assert "return" in typing.get_type_hints(getattr(orchestration, helper))

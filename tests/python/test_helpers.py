@@ -6,6 +6,8 @@ import time
 from unittest.mock import Mock
 
 import pytest
+from support import Fake
+
 from orchestration import (
     ClaudeProcess,
     ProcessResult,
@@ -14,19 +16,6 @@ from orchestration import (
     run_sequential,
     run_with_fallback,
 )
-
-
-class Fake:
-    """Any object with `run` and `process_id`."""
-
-    def __init__(self, process_id, result=None):
-        self.process_id = process_id
-        self.result = result
-
-    def run(self):
-        if isinstance(self.result, BaseException):
-            raise self.result
-        return self.result
 
 
 def done(process_id, output="", exit_code=0):
@@ -42,20 +31,20 @@ def test_results_come_in_completion_order(agent, make):
     assert [r.process_id for r in run_parallel(processes)] == ["0.05", "0.2", "0.4"]
 
 
-def test_no_more_than_max_workers_run_at_a_time(agent, make, tmp_path):
+def test_no_more_than_max_workers_run_at_a_time(agent, make):
     agent("mkdir slot; ls -d slot* | wc -l; sleep 0.05; rmdir slot")
     results = run_parallel([make("x", f"p{i}") for i in range(4)], max_workers=1)
     assert [r.stderr for r in results] == [""] * 4
 
 
-def test_without_max_workers_all_run_at_once(agent, make, tmp_path):
+def test_without_max_workers_all_run_at_once(agent, make):
     # Each waits until all of them are there.
     agent('touch "$3"; while [ $(ls | wc -l) -lt 40 ]; do sleep 0.02; done')
     results = run_parallel([make(str(i), f"p{i}", timeout=20) for i in range(40)])
     assert [r.exit_code for r in results] == [0] * 40
 
 
-def test_subclasses_with_constructors_of_their_own_work(agent, make, tmp_path):
+def test_subclasses_with_constructors_of_their_own_work(agent, tmp_path):
     class Named(ClaudeProcess):
         def __init__(self, name):
             super().__init__(name, name, tmp_path, tmp_path, stream_output=False)
@@ -84,7 +73,7 @@ def test_run_patched_on_the_instance_is_asked(make):
 
 
 @pytest.mark.parametrize("where", ["class", "instance", "subclass"])
-def test_a_patched_inner_method_counts(agent, make, monkeypatch, where, tmp_path):
+def test_a_patched_inner_method_counts(agent, make, monkeypatch, where):
     other = agent("echo other", name="other")
 
     def command(_self=None):
@@ -102,9 +91,9 @@ def test_a_patched_inner_method_counts(agent, make, monkeypatch, where, tmp_path
     assert process.run().output == "other\n"
 
 
-def test_an_overridden_spawn_is_used(agent, make, log, capsys):
+def test_an_overridden_spawn_is_used(make, log, capsys):
     class Spawner(ClaudeProcess):
-        def _spawn_process(self, cmd, slave_fd):
+        def _spawn_process(self, _cmd, slave_fd):
             return super()._spawn_process(["sh", "-c", "read x; echo [$x]; echo e >&2"], slave_fd)
 
     [result] = run_parallel([make(kind=Spawner, timeout=10)])
@@ -299,11 +288,13 @@ def test_batches_pass_on_successes_joined_within_and_not_between(agent, make):
     assert len(results) == 5
     head, tail = "\n\n--- Previous batch output ---\n", "\n\n--- New task ---\n"
     assert processes[2].prompt == f"{head}out of a{tail}b"
-    last = {f"{head}out of a{join}{tail}d" for join in ("out of b\n\nout of c", "out of c\n\nout of b")}
+    last = {
+        f"{head}out of a{join}{tail}d" for join in ("out of b\n\nout of c", "out of c\n\nout of b")
+    }
     assert processes[4].prompt in last
 
 
-def test_a_batch_ends_before_the_next_begins(agent, make, tmp_path):
+def test_a_batch_ends_before_the_next_begins(agent, make):
     agent('ls; touch "$3"; sleep 0.1')
     results = run_batched([make(str(i), f"p{i}") for i in range(4)], batch_size=2)
     assert {tuple(r.output.split()) for r in results[2:]} >= {("0", "1")}
