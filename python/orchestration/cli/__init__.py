@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import demo, orchestrate
-from .console import Console, close_gaps
+from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +46,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return console.refuse_usage(_as_fragment(error), f"see {name} --help")
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        return Console("text").abandon()
+    except SystemExit:  # click's answer to a help that nobody reads to its end
+        discard_output()
+        return 0
 
 
 def _asks_for_json(args: Sequence[str]) -> bool:

@@ -12,13 +12,12 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from orchestration import events
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal, TextIO
 
     from orchestration._core import OrchestrationError
+    from orchestration.events import Event
 
 USAGE = 64
 """The exit code for a command that was called wrongly (``EX_USAGE``)."""
@@ -47,13 +46,13 @@ class Console:
         for line in lines:
             self._write(line)
 
-    def event(self, event: events.Event, line: str | None = None) -> None:
+    def event(self, event: Event, line: str | None = None) -> None:
         """Writes an event to standard output, as it came where ``line`` is given.
 
         Raises:
             BrokenPipeError: as :meth:`lines` does.
         """
-        self._has_ended = isinstance(event, (events.OrchestrationFinished, events.Error))
+        self._has_ended = event.type in {"orchestration_finished", "error"}
         self._write(event.to_json() if line is None else line)
 
     def note(self, line: str) -> None:
@@ -84,21 +83,19 @@ class Console:
         """Reports a signal before anything was created. Returns the exit code."""
         return self._refuse("engine", "interrupted before anything was created", "", exit_code)
 
-    def abandon(self) -> int:
-        """Ends well after the reader of standard output went away. Returns the exit code."""
+    def abandon(self) -> None:
+        """Drops everything from here on: the reader of standard output went away."""
         self.closed = True
-        # What is still buffered would fail again when the interpreter flushes at its end.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
-        return 0
+        discard_output()
 
     def _refuse(self, kind: str, message: str, hint: str, exit_code: int) -> int:
         self.note(f"error: {message}")
         if hint:
             self.note(f"hint: {hint}")
         if self.json and not self._has_ended:
-            event = events.Error(
+            from orchestration.events import Error  # noqa: PLC0415 - the help needs no events
+
+            event = Error(
                 seq=0,
                 time=now(),
                 orchestration="",
@@ -123,6 +120,16 @@ def now() -> str:
     """The time as events carry it."""
     stamp = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
+
+
+def discard_output() -> None:
+    """Points standard output nowhere.
+
+    What is still buffered would fail again when the interpreter flushes it at its end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def close_gaps() -> None:
