@@ -17,6 +17,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestration._core import EngineError
+from orchestration.cli.console import Console, discard_output
+from orchestration.cli.execution import execute
+
 if TYPE_CHECKING:
     from orchestration.report import Report
 
@@ -35,8 +39,8 @@ def show(*, clean: bool = False, pace: float = 1.0) -> int:
     Returns:
         0 where everything went as it should, the failure that is part of it included.
     """
-    from orchestration.cli.execution import execute  # noqa: PLC0415 - imports us
-
+    if shutil.which("git") is None:
+        return Console("text").refuse(EngineError("git was not found on the PATH"))
     folder = Path(tempfile.mkdtemp(prefix="parallel-orchestrate-demo-")).resolve()
     repository = folder / "bookshop"
     _say(
@@ -63,7 +67,12 @@ def show(*, clean: bool = False, pace: float = 1.0) -> int:
         if clean:
             os.chdir(folder.parent)
             shutil.rmtree(folder, ignore_errors=True)
-    _say("", "Removed it all again." if clean else f"Remove it all with: rm -rf {folder}")
+    _say(
+        "",
+        "Removed it all again."
+        if clean
+        else f"Remove it all with: rm -rf {shlex.quote(str(folder))}",
+    )
     return 0
 
 
@@ -116,4 +125,7 @@ def _explain(report: Report, repository: Path) -> None:
 
 
 def _say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)
+    try:
+        print(*lines, sep="\n", flush=True)
+    except BrokenPipeError:
+        discard_output()
