@@ -2,7 +2,8 @@
 //!
 //! Pure. The repository is a [`Tree`] of paths that the caller has read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// The files of a repository, as paths relative to its root with `/` between names.
 #[derive(Debug, Clone, Default)]
@@ -187,6 +188,8 @@ const EXTENSIONS: &[&str] = &[
     "bzl",
 ];
 
+static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| EXTENSIONS.iter().copied().collect());
+
 /// Files without an extension.
 const NAMES: &[&str] = &[
     "Makefile",
@@ -330,7 +333,7 @@ fn is_path(word: &str) -> bool {
         .rsplit_once('.')
         .map(|(stem, extension)| (stem, extension.to_ascii_lowercase()));
     if let Some((stem, extension)) = extension
-        && EXTENSIONS.contains(&extension.as_str())
+        && KNOWN.contains(extension.as_str())
         && (!stem.is_empty() || parts > 1)
     {
         return !PRODUCTS.contains(&word.to_ascii_lowercase().as_str());

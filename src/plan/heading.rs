@@ -346,7 +346,7 @@ fn leading_word(text: &str) -> Option<(Unit, &str)> {
         if boundary {
             words += 1;
             end = at;
-            if words > 2 || !(c == ' ') {
+            if words > 2 || c != ' ' {
                 break;
             }
         }
@@ -427,14 +427,14 @@ pub(super) fn ordinal(text: &str) -> Option<(String, &str)> {
         return None;
     }
     let word = text[..end].to_lowercase();
-    if let Some(&(_, value)) = words::ORDINALS.iter().find(|(name, _)| *name == word) {
-        return Some((value.to_string(), &text[end..]));
+    if let Some(value) = words::ORDINALS.get(word.as_str()) {
+        return Some(((*value).to_owned(), &text[end..]));
     }
     let first = text.chars().next().filter(|&c| is_unspaced(c))?;
-    let &(_, value) = words::ORDINALS
-        .iter()
-        .find(|(name, _)| name.chars().eq([first]))?;
-    Some((value.to_string(), &text[first.len_utf8()..]))
+    let (first, rest) = text.split_at(first.len_utf8());
+    words::ORDINALS
+        .get(first)
+        .map(|value| ((*value).to_owned(), rest))
 }
 
 /// `3. `, `1.2 `, `2) `, `T3: `.
@@ -483,4 +483,18 @@ pub(super) fn counted(text: &str) -> Option<(bool, String, &str)> {
         .next()
         .is_none_or(|c| !c.is_alphanumeric() || is_unspaced(c));
     boundary.then_some((unit == Unit::Phase, label, rest))
+}
+
+/// The last line of a paragraph, which leads to the list below it.
+pub(super) fn last_line(text: &str) -> &str {
+    text.trim_end().rsplit('\n').next().unwrap_or_default()
+}
+
+/// The nearest character boundary at or before `at`.
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|&at| text.is_char_boundary(at))
+        .unwrap_or(0)
 }

@@ -139,9 +139,12 @@ fn overlaps(plan: &Plan, tree: Option<&Tree>) -> (Vec<Overlap>, Vec<String>) {
                 continue;
             };
             let mut count = 0;
-            for &owner in owners {
+            'owners: for &owner in owners {
                 for &user in users {
-                    if owner == user || count >= MAX_PAIRED * MAX_PAIRED {
+                    if count >= MAX_PAIRED * MAX_PAIRED {
+                        break 'owners;
+                    }
+                    if owner == user {
                         continue;
                     }
                     let (a, b) = (owner.min(user), owner.max(user));

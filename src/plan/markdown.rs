@@ -103,7 +103,10 @@ impl<'a> Document<'a> {
 
     /// Whether a byte of the source is inside of a `[tasklist]` fence.
     pub(super) fn is_fenced(&self, at: usize) -> bool {
-        self.fences.iter().any(|fence| fence.contains(&at))
+        let next = self.fences.partition_point(|fence| fence.end <= at);
+        self.fences
+            .get(next)
+            .is_some_and(|fence| fence.contains(&at))
     }
 
     /// The direct children of the block at `index`.

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::heading::{self, Role, Unit, numbering};
+use super::list::{self, ListContext, Taken};
 use super::markdown::{Document, Kind};
 use super::words;
 
@@ -206,7 +207,7 @@ impl Walk<'_, '_> {
             self.outline.title = Some(index);
         }
         let plain = if level == LEAD_LEVEL {
-            last_line(&text.plain)
+            heading::last_line(&text.plain)
         } else {
             text.plain.as_str()
         };
@@ -319,7 +320,7 @@ impl Walk<'_, '_> {
                 .take_while(|&next| self.levels[next] == 0 || self.levels[next] >= LEAD_LEVEL);
             match body.next() {
                 Some(first) if self.levels[first] == 0 && has_boxes(document, self.tops[first]) => {
-                    groups += 1
+                    groups += 1;
                 }
                 Some(_) => tasks += 1,
                 None => {}
@@ -363,7 +364,7 @@ impl Walk<'_, '_> {
             title: index,
             body: document.blocks[index].end..last,
             is_heading: true,
-            done: is_struck(text)
+            done: list::is_struck(text)
                 || words::DONE_BOXES
                     .iter()
                     .any(|sign| text.plain.trim_start().starts_with(sign)),
@@ -415,7 +416,7 @@ impl Walk<'_, '_> {
             };
             let list = context.list;
             let ordinal = context.next_ordinal();
-            let taken = self.item(item, context.form, done);
+            let taken = list::taken(document, item, context.form, done);
             match taken {
                 Taken::Task { finished } => {
                     let Some(title) = document
@@ -424,7 +425,7 @@ impl Walk<'_, '_> {
                     else {
                         continue;
                     };
-                    let explicit = context_is_explicit(document, item, role, lead);
+                    let explicit = list::is_explicit(document, item, role, lead);
                     self.outline.found.push(Found {
                         title,
                         body: document.blocks[title].end..document.blocks[item].end,
@@ -455,184 +456,6 @@ impl Walk<'_, '_> {
             }
         }
     }
-
-    fn item(&self, item: usize, form: ListForm, all_done: bool) -> Taken {
-        let document = self.document;
-        let kind = document.blocks[item].kind;
-        let text = document
-            .children(item)
-            .find(|&child| document.blocks[child].kind == Kind::Paragraph)
-            .map(|child| &document.blocks[child].text);
-        let struck = text.is_some_and(is_struck);
-        let sign = text.and_then(|text| sign(&text.plain));
-        let boxed = match kind {
-            Kind::Item(Some(done)) => Some(done || struck),
-            _ if struck && (form == ListForm::Tasks || sign.is_some()) => Some(true),
-            _ => sign,
-        };
-        match boxed {
-            Some(true) => Taken::Task { finished: true },
-            Some(false) if all_done => Taken::Task { finished: true },
-            Some(false) if has_open_children(document, item) => Taken::Group,
-            Some(false) => Taken::Task { finished: false },
-            None if has_open_children(document, item) => Taken::Group,
-            None => match form {
-                ListForm::Tasks => Taken::Task { finished: all_done },
-                ListForm::Groups => Taken::Group,
-            },
-        }
-    }
-}
-
-/// What an item turned out to be.
-enum Taken {
-    Task { finished: bool },
-    Group,
-}
-
-/// How the items of a list without boxes are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ListForm {
-    /// Each is a task.
-    Tasks,
-    /// They may only hold lists of tasks.
-    Groups,
-}
-
-struct ListContext<'d> {
-    list: usize,
-    items: super::markdown::Siblings<'d>,
-    number: Option<u64>,
-    form: ListForm,
-    is_declaration: bool,
-}
-
-impl<'d> ListContext<'d> {
-    /// `role` is what the headings say, or `None` for a list inside of another.
-    fn new(document: &'d Document<'_>, list: usize, role: Option<Role>) -> Self {
-        let number = match document.blocks[list].kind {
-            Kind::List(start) => start,
-            _ => None,
-        };
-        let (mut items, mut boxes, mut narrative, mut declarations) =
-            (0_usize, 0_usize, 0_usize, 0_usize);
-        for item in document.children(list) {
-            items += 1;
-            let text = document
-                .children(item)
-                .find(|&child| document.blocks[child].kind == Kind::Paragraph)
-                .map(|child| document.blocks[child].text.plain.as_str())
-                .unwrap_or_default();
-            let is_box =
-                matches!(document.blocks[item].kind, Kind::Item(Some(_))) || sign(text).is_some();
-            boxes += usize::from(is_box);
-            let lower: String = text.chars().take(40).flat_map(char::to_lowercase).collect();
-            narrative += usize::from(is_narrative(text, &lower));
-            declarations += usize::from(
-                is_box
-                    && words::DECLARATIONS
-                        .iter()
-                        .any(|word| lower.starts_with(word.as_str())),
-            );
-        }
-        let form = if boxes > 0 {
-            ListForm::Groups
-        } else if matches!(role, Some(Role::Tasks | Role::Done))
-            || (role == Some(Role::Neutral) && number.is_some() && narrative * 2 < items)
-        {
-            ListForm::Tasks
-        } else {
-            ListForm::Groups
-        };
-        Self {
-            list,
-            items: document.children(list),
-            number,
-            form,
-            is_declaration: declarations > 0 && declarations * 2 >= boxes,
-        }
-    }
-
-    fn next_ordinal(&mut self) -> Option<u64> {
-        let number = self.number?;
-        self.number = number.checked_add(1);
-        Some(number)
-    }
-}
-
-fn context_is_explicit(
-    document: &Document<'_>,
-    item: usize,
-    role: Role,
-    lead: Option<Role>,
-) -> bool {
-    matches!(document.blocks[item].kind, Kind::Item(Some(_)))
-        || role == Role::Tasks
-        || role == Role::Done
-        || lead == Some(Role::Tasks)
-}
-
-/// Sentences, questions, times of day and instructions to a user, rather than tasks.
-fn is_narrative(text: &str, lower: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let is_time = (1..=4).contains(&digits)
-        && text[digits..].starts_with([':', '.', '-', '/'])
-        && text[digits + 1..].starts_with(|c: char| c.is_ascii_digit());
-    is_time
-        || text.trim_end().ends_with(['?', '？'])
-        || text.len() > 240
-        || words::NARRATIVE
-            .iter()
-            .any(|word| lower.starts_with(word.as_str()))
-}
-
-/// The state of a box that is drawn by a sign rather than by Markdown.
-fn sign(text: &str) -> Option<bool> {
-    let text = text.trim_start();
-    let starts = |table: &[&str]| {
-        table.iter().any(|sign| {
-            text.strip_prefix(sign)
-                .is_some_and(|rest| rest.starts_with([' ', '\u{a0}']))
-        })
-    };
-    if starts(&words::DONE_BOXES) {
-        Some(true)
-    } else if starts(&words::OPEN_BOXES) {
-        Some(false)
-    } else {
-        None
-    }
-}
-
-/// Whether a text is struck through, apart from a remark behind it. "~~Old~~ new" is not.
-fn is_struck(text: &super::markdown::Inline) -> bool {
-    let behind = text
-        .plain
-        .get(text.struck_lead..)
-        .unwrap_or_default()
-        .trim_start();
-    text.struck_lead > 0 && !behind.starts_with(char::is_alphanumeric)
-}
-
-/// Whether a list directly in this item, that is not one of criteria, has an open box.
-fn has_open_children(document: &Document<'_>, item: usize) -> bool {
-    let mut lead = None;
-    for child in document.children(item) {
-        let block = &document.blocks[child];
-        match block.kind {
-            Kind::Paragraph => lead = Some(block.text.plain.as_str()),
-            Kind::List(_) => {
-                let open = document
-                    .children(child)
-                    .any(|item| document.blocks[item].kind == Kind::Item(Some(false)));
-                if open && !lead.is_some_and(|text| heading::is_acceptance(last_line(text))) {
-                    return true;
-                }
-            }
-            _ => {}
-        }
-    }
-    false
 }
 
 fn has_boxes(document: &Document<'_>, list: usize) -> bool {
@@ -640,10 +463,6 @@ fn has_boxes(document: &Document<'_>, list: usize) -> bool {
         && document
             .children(list)
             .any(|item| matches!(document.blocks[item].kind, Kind::Item(Some(_))))
-}
-
-fn last_line(text: &str) -> &str {
-    text.trim_end().rsplit('\n').next().unwrap_or_default()
 }
 
 /// Whether a short text says that tasks run one after another.

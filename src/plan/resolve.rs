@@ -5,8 +5,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::heading::{Unit, is_unspaced, numbering};
-use super::ordering::{self, Named, Statement};
+use super::ordering::{self, Statement};
 use super::outline::{Found, Phase};
+use super::reference::Named;
 use super::task::{Dependency, Shared, Target, Task};
 use super::title::Title;
 use super::words;
@@ -22,9 +23,12 @@ pub(super) struct Entry<'o> {
     pub(super) text: String,
 }
 
-/// No more dependencies are recorded between one pair of phases, or for one "all of the above":
-/// beyond that the nearest task stands for all, so that hostile plans stay linear.
+/// Beyond so many dependencies between one pair of phases, the last task of the earlier phase stands
+/// for all of them, so that hostile plans stay linear.
 const MAX_FAN: usize = 4096;
+
+/// The same for the whole plan: "all of the above" then means the task above.
+const MAX_TOTAL: usize = 100_000;
 
 /// Fills in [`Task::depends_on`], and returns what the plan says about shared code.
 pub(super) fn dependencies(
@@ -68,6 +72,12 @@ struct Resolver<'a, 'o> {
     phases: &'a [Phase],
     /// Entries by their label, in the whole plan.
     labels: HashMap<String, Vec<usize>>,
+    /// Entries by their list or section and their label in it.
+    grouped: HashMap<(usize, String), usize>,
+    /// Entries by the label of their phase.
+    by_phase: HashMap<&'a str, Vec<usize>>,
+    /// How many meaningful words each title has.
+    lengths: Vec<usize>,
     /// Entries by the stems of their titles' words.
     stems: HashMap<String, Vec<usize>>,
     adopted: HashMap<String, usize>,
@@ -79,6 +89,9 @@ impl<'a, 'o> Resolver<'a, 'o> {
     fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
         let mut labels: HashMap<String, Vec<usize>> = HashMap::new();
         let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut grouped = HashMap::new();
+        let mut by_phase: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut lengths = Vec::with_capacity(entries.len());
         let mut adopted = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
             let mut own: Vec<String> = entry
@@ -92,9 +105,20 @@ impl<'a, 'o> Resolver<'a, 'o> {
             }
             own.extend(ticket_key(&entry.title.text));
             for label in own {
+                grouped
+                    .entry((entry.found.group, label.clone()))
+                    .or_insert(at);
                 labels.entry(label).or_default().push(at);
             }
-            for stem in content(&entry.title.text.to_lowercase()) {
+            if let Some(phase) = entry.found.phase {
+                by_phase
+                    .entry(phases[phase].label.as_str())
+                    .or_default()
+                    .push(at);
+            }
+            let words = content(&entry.title.text.to_lowercase());
+            lengths.push(words.len());
+            for stem in words {
                 let found = stems.entry(stem).or_default();
                 if found.last() != Some(&at) {
                     found.push(at);
@@ -108,6 +132,9 @@ impl<'a, 'o> Resolver<'a, 'o> {
             entries,
             phases,
             labels,
+            grouped,
+            by_phase,
+            lengths,
             stems,
             adopted,
             seen: HashSet::new(),
@@ -158,7 +185,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 match object {
                     Side::Entry(object) => self.add(subject, *object, &statement.reason),
                     Side::Issue(issue) => {
-                        self.add_target(subject, Target::Issue(issue.clone()), &statement.reason)
+                        self.add_target(subject, Target::Issue(issue.clone()), &statement.reason);
                     }
                 }
             }
@@ -178,29 +205,26 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 },
                 Named::Task(label) => sides.extend(self.by_label(own, label).map(Side::Entry)),
                 Named::Phase(label) => {
-                    let all: Vec<usize> = (0..self.entries.len())
-                        .filter(|&at| {
-                            self.entries[at]
-                                .found
-                                .phase
-                                .is_some_and(|phase| self.phases[phase].label == *label)
-                        })
-                        .collect();
                     let own_phase = own.and_then(|own| self.entries[own].found.phase);
                     let is_own = own_phase.is_some_and(|phase| self.phases[phase].label == *label);
-                    if all.is_empty() {
-                        sides.extend(self.by_label(own, label).map(Side::Entry));
-                    } else if !is_own && all.len() <= MAX_FAN {
-                        sides.extend(all.into_iter().map(Side::Entry));
+                    match self.by_phase.get(label.as_str()) {
+                        None => sides.extend(self.by_label(own, label).map(Side::Entry)),
+                        Some(_) if is_own => {}
+                        Some(all) => {
+                            sides.extend(self.nearest(all).iter().copied().map(Side::Entry));
+                        }
                     }
                 }
                 Named::Previous => {
-                    sides.extend(own.and_then(|own| own.checked_sub(1)).map(Side::Entry))
+                    sides.extend(own.and_then(|own| own.checked_sub(1)).map(Side::Entry));
                 }
                 Named::AllPrevious => {
                     if let Some(own) = own {
-                        let from =
-                            own.saturating_sub(MAX_FAN.saturating_sub(self.found.len()).max(1));
+                        let from = if self.found.len() < MAX_TOTAL {
+                            0
+                        } else {
+                            own.saturating_sub(1)
+                        };
                         sides.extend((from..own).map(Side::Entry));
                     }
                 }
@@ -210,20 +234,24 @@ impl<'a, 'o> Resolver<'a, 'o> {
         sides
     }
 
+    /// All of these, or only the last one where too many dependencies are known already.
+    fn nearest<'e>(&self, all: &'e [usize]) -> &'e [usize] {
+        if self.found.len() < MAX_TOTAL && all.len() <= MAX_FAN {
+            all
+        } else {
+            &all[all.len() - 1..]
+        }
+    }
+
     fn by_label(&self, own: Option<usize>, label: &str) -> Option<usize> {
-        if let Some(found) = self.labels.get(label) {
-            if let Some(own) = own {
-                let group = self.entries[own].found.group;
-                if let Some(&at) = found
-                    .iter()
-                    .find(|&&at| self.entries[at].found.group == group)
-                {
-                    return Some(at);
-                }
+        if let Some(own) = own {
+            let group = self.entries[own].found.group;
+            if let Some(&at) = self.grouped.get(&(group, label.to_owned())) {
+                return Some(at);
             }
-            if let [only] = found[..] {
-                return Some(only);
-            }
+        }
+        if let Some(&[only]) = self.labels.get(label).map(Vec::as_slice) {
+            return Some(only);
         }
         let number: usize = label.parse().ok()?;
         let has_labels = self.labels.contains_key("1");
@@ -259,7 +287,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 })
                 .collect();
             if let [only] = fits[..] {
-                let title = content(&self.entries[only].title.text.to_lowercase()).len();
+                let title = self.lengths[only];
                 if length == stems.len() || length >= 2 || title == length {
                     return Some(only);
                 }
@@ -268,9 +296,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
             let shortest = fits
                 .iter()
                 .copied()
-                .filter(|&at| {
-                    content(&self.entries[at].title.text.to_lowercase()).len() <= length + 1
-                })
+                .filter(|&at| self.lengths[at] <= length + 1)
                 .collect::<Vec<_>>();
             if length >= 2
                 && let [only] = shortest[..]
@@ -336,7 +362,8 @@ impl<'a, 'o> Resolver<'a, 'o> {
                     "phase {} comes after phase {}",
                     self.phases[phase].label, self.phases[before].label
                 );
-                let few = members[phase].len() * members[before].len() <= MAX_FAN;
+                let few = members[phase].len() * members[before].len() <= MAX_FAN
+                    && self.found.len() < MAX_TOTAL;
                 let earlier = if few {
                     &members[before][..]
                 } else {

@@ -2,14 +2,14 @@
 //!
 //! Pure.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::heading::numbering;
+use super::heading::{floor, numbering};
 use super::markdown::Inline;
 
 /// A reference to an issue that exists already.
@@ -43,12 +43,15 @@ static ISSUE: LazyLock<Regex> =
     .expect("a valid pattern")
     });
 
+/// The longest reference, an address, in bytes.
+const MAX_REFERENCE: usize = 300;
+
 /// Reads a reference to an issue at the start of `text`: the reference and its length in bytes.
 pub(super) fn issue_ref(text: &str) -> Option<(IssueRef, usize)> {
+    // A reference is short; looking no further keeps reading linear.
+    let text = &text[..floor(text, MAX_REFERENCE)];
     let may_begin = text.starts_with(['#', 'h', 'G', 'g'])
-        || text
-            .find('#')
-            .is_some_and(|at| at < 120 && text[..at].contains('/'));
+        || text.find('#').is_some_and(|at| text[..at].contains('/'));
     if !may_begin {
         return None;
     }
@@ -73,9 +76,9 @@ pub(super) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut blank = false;
     for c in text.chars() {
-        if c.is_whitespace() || c.is_control() {
+        if c.is_whitespace() {
             blank = !out.is_empty();
-        } else if !is_bidirectional(c) {
+        } else if !c.is_control() && !is_bidirectional(c) {
             if blank {
                 out.push(' ');
                 blank = false;
@@ -104,8 +107,10 @@ pub fn key(title: &str, occurrence: u32) -> String {
     hash.finalize()
         .iter()
         .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::with_capacity(12), |mut key, byte| {
+            let _ = write!(key, "{byte:02x}");
+            key
+        })
 }
 
 /// The form of a title in which equal titles are equal.

@@ -6,7 +6,7 @@
 //!
 //! Pure data.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -20,28 +20,39 @@ fn phrases(table: &'static str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Splits a table of openings, in which an underscore stands for the blank behind a whole word.
-fn openings(table: &'static str) -> Vec<String> {
-    phrases(table)
+/// A pattern for texts that begin with one of a table's phrases, in which an underscore stands for
+/// the blank behind a whole word.
+fn openings(table: &'static str) -> Regex {
+    let table: Vec<String> = phrases(table)
         .into_iter()
         .map(|phrase| phrase.replace('_', " "))
-        .collect()
+        .collect();
+    starting(&table.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// A pattern for any of these phrases, longer ones first.
 pub(super) fn any_of(table: &[&str]) -> Regex {
+    pattern("", table)
+}
+
+/// A pattern for any of these phrases at the start of a text, longer ones first.
+fn starting(table: &[&str]) -> Regex {
+    pattern("^", table)
+}
+
+fn pattern(anchor: &str, table: &[&str]) -> Regex {
     let mut sorted = table.to_vec();
     sorted.sort_unstable_by_key(|phrase| std::cmp::Reverse(phrase.len()));
-    let pattern = sorted
+    let any = sorted
         .iter()
         .map(|phrase| regex::escape(phrase))
         .collect::<Vec<_>>()
         .join("|");
     #[expect(
         clippy::expect_used,
-        reason = "escaped phrases are a valid pattern; every test compiles it"
+        reason = "escaped phrases are a valid pattern, which every test compiles"
     )]
-    Regex::new(&pattern).expect("a valid pattern")
+    Regex::new(&format!("{anchor}(?:{any})")).expect("a valid pattern")
 }
 
 /// Headings and lead-ins that announce tasks.
@@ -73,7 +84,7 @@ pub(super) static PHASE_WORDS: LazyLock<Vec<&str>> =
     LazyLock::new(|| phrases(include_str!("words/phase_words.txt")));
 
 /// Number words that follow a phase or task word, or stand before it.
-pub(super) static ORDINALS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
+pub(super) static ORDINALS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
     phrases(include_str!("words/ordinals.txt"))
         .into_iter()
         .filter_map(|pair| pair.rsplit_once(' '))
@@ -81,7 +92,7 @@ pub(super) static ORDINALS: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
 });
 
 /// How the items of declaration checklists in issue and pull request forms begin.
-pub(super) static DECLARATIONS: LazyLock<Vec<String>> =
+pub(super) static DECLARATIONS: LazyLock<Regex> =
     LazyLock::new(|| openings(include_str!("words/declarations.txt")));
 
 /// Statements that the tasks around them run one after another.
@@ -110,7 +121,7 @@ pub(super) static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 });
 
 /// First words that tell a story rather than a task, at the start of list items.
-pub(super) static NARRATIVE: LazyLock<Vec<String>> =
+pub(super) static NARRATIVE: LazyLock<Regex> =
     LazyLock::new(|| openings(include_str!("words/narrative.txt")));
 
 /// Signs that stand for an empty check box, where no Markdown one is used.
@@ -140,7 +151,7 @@ pub(super) static STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .into_iter()
         .flatten()
         .copied()
-        .chain(ORDINALS.iter().map(|(word, _)| *word));
+        .chain(ORDINALS.keys().copied());
     phrases
         .map(|phrase| {
             let end = phrase
@@ -150,3 +161,9 @@ pub(super) static STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+/// [`PREVIOUS`] at the start of a text.
+pub(super) static PREVIOUS_FIRST: LazyLock<Regex> = LazyLock::new(|| starting(&PREVIOUS));
+
+/// [`ALL_PREVIOUS`] at the start of a text.
+pub(super) static ALL_PREVIOUS_FIRST: LazyLock<Regex> = LazyLock::new(|| starting(&ALL_PREVIOUS));

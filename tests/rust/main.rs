@@ -8,6 +8,7 @@
 
 mod containment;
 mod corpus;
+mod plan;
 mod forge;
 mod supervisor;
 mod workspace;
