@@ -1,0 +1,79 @@
+# The vocabulary of this repository. `make help` lists it.
+#
+# Everything that these targets need beyond git, make, a C compiler, Rust and Python 3.10+ they
+# install themselves, into .venv and target.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 1000
+
+RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
+TOOLS := $(VENV)/.tools
+BUILT := $(VENV)/.built
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-rust test-python lint format bench simulate build clean tools-present
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(BUILT) ## Watch five agents work on a throw-away repository.
+	@$(BIN)/parallel-orchestrate demo
+
+test: test-rust test-python ## Run every test.
+
+test-rust: tools-present
+	cargo test --no-default-features --quiet
+
+test-python: $(BUILT)
+	$(BIN)/python -m pytest
+
+simulate: tools-present ## Run the simulator: make simulate SEEDS=1000000.
+	SIMULATION_SEEDS=$(SEEDS) cargo test --release --no-default-features --lib simulation -- --nocapture
+
+lint: $(BUILT) ## Check formatting, lints, types and stubs.
+	cargo fmt --check
+	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
+	cargo clippy --lib --features python --quiet -- -D warnings
+	$(BIN)/ruff check python tests benches
+	$(BIN)/ruff format --check python tests benches
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest orchestration._core --allowlist tests/python/stubtest-allowlist.txt
+
+format: $(TOOLS) ## Format the sources.
+	cargo fmt
+	$(BIN)/ruff format python tests benches
+	$(BIN)/ruff check --fix python tests benches
+
+bench: $(BUILT) ## Measure, as ratios against references in the same run.
+	cargo bench --no-default-features
+	$(BIN)/python benches/dropin.py
+
+build: $(BUILT) ## Build the extension into .venv.
+
+clean: ## Remove everything that was built.
+	rm -rf $(VENV) target dist
+
+$(TOOLS): tests/requirements.txt | tools-present
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+$(BUILT): $(TOOLS) pyproject.toml $(RUST_SOURCES)
+	$(BIN)/maturin develop --release --quiet
+	@touch $@
+
+# Names what is missing, and how to get it.
+tools-present:
+	@missing=0; \
+	need() { command -v $$1 >/dev/null 2>&1 || { echo "missing: $$2. $$3" >&2; missing=1; }; }; \
+	need git "git" "Install it with your package manager."; \
+	need cc "a C compiler" "Debian: apt-get install build-essential. macOS: xcode-select --install."; \
+	need cargo "Rust 1.88 or later" "See the page 'Install Rust' of the Rust project (rustup)."; \
+	need $(PYTHON) "Python 3.10 or later" "Install it with your package manager, or name one: make PYTHON=python3.12."; \
+	test $$missing = 0 || exit 1; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	{ echo "missing: Python 3.10 or later; $(PYTHON) is older. Name another: make PYTHON=python3.12." >&2; exit 1; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	{ echo "missing: Python's venv. Debian: apt-get install python3-venv." >&2; exit 1; }
