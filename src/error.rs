@@ -117,6 +117,14 @@ pub enum Error {
         /// The order in which the tasks could run one after another, or what forms the cycle.
         order: String,
     },
+    /// A task refers to an issue that cannot be its own.
+    #[error("task {task} cannot adopt its issue: {reason}")]
+    CannotAdopt {
+        /// The task's number in the plan.
+        task: u32,
+        /// Why not.
+        reason: String,
+    },
     /// There were warnings, and nobody accepted them.
     #[error("there are warnings, and they were not accepted: {warnings}")]
     WarningsNotAccepted {
@@ -235,7 +243,9 @@ impl Error {
             | Self::Conflict { .. }
             | Self::SourceUnsupported { .. } => Kind::Usage,
             Self::NoTasks { .. } | Self::AllDone { .. } => Kind::Plan,
-            Self::Dependencies { .. } | Self::WarningsNotAccepted { .. } => Kind::Validation,
+            Self::Dependencies { .. }
+            | Self::WarningsNotAccepted { .. }
+            | Self::CannotAdopt { .. } => Kind::Validation,
             Self::Forge { .. } => Kind::Forge,
             Self::GitMissing
             | Self::NotARepository { .. }
@@ -275,6 +285,9 @@ impl Error {
             .into(),
             Self::AllDone { .. } => "uncheck what is to be run again, or add new tasks".into(),
             Self::Dependencies { order, .. } => order.clone(),
+            Self::CannotAdopt { .. } => {
+                "write the task out, or refer to an open issue of the same forge".into()
+            }
             Self::WarningsNotAccepted { .. } => "look at them with --dry-run, and go on with --yes".into(),
             Self::Forge { remedy, .. } => remedy.clone(),
             Self::GitMissing => "install git 2.20 or later, and put it on the PATH".into(),

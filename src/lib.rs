@@ -19,3 +19,4 @@ pub mod report;
 pub mod run;
 pub mod supervisor;
 pub mod workspace;
+pub mod world;

@@ -1,17 +1,33 @@
-//! One orchestration, from a parsed plan to the summary.
+//! One orchestration, from a source to the summary.
 //!
 //! | module | what it is | pure |
 //! | --- | --- | --- |
+//! | [`options`] | what may be asked of it | yes |
+//! | [`prepare`] | from a source to its start | no |
+//! | [`history`] | what earlier ones of the same master have done | yes |
 //! | [`record`] | the journal's vocabulary, and its projection to public events | yes |
+//! | [`journal`] | the journal's lines | yes |
 //! | [`state`] | the fold of the journal | yes |
 //! | [`machine`] | what is to be done next | yes |
-//! | [`event`] | the public events | yes |
-//! | [`failure`] | how a task fails | yes |
-//! | [`summary`] | what it all came to | yes |
+//! | [`operation`] | what carrying out an intent means | yes |
+//! | [`unit`] | what the end of a process means | yes |
+//! | [`driver`] | the loop | over a [`World`](crate::world::World) |
+//! | [`handle`] | a run as its host holds it | no |
+//! | [`status`] | status files | yes |
+//! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
+pub mod driver;
 pub mod event;
 pub mod failure;
+pub mod handle;
+pub mod history;
+pub mod journal;
 pub mod machine;
+pub mod operation;
+pub mod options;
+pub mod prepare;
 pub mod record;
 pub mod state;
+pub mod status;
 pub mod summary;
+pub mod unit;

@@ -62,6 +62,8 @@ pub struct Settings {
     pub verify: Option<String>,
     /// Keep the worktrees of successful tasks.
     pub keep_worktrees: bool,
+    /// Open change requests as drafts.
+    pub draft: bool,
     /// The agent, as it was asked for.
     pub agent: String,
     /// The model, where one was asked for.
@@ -129,6 +131,9 @@ pub struct Filed {
     pub existed: bool,
 }
 
+/// How many changed files a record names.
+pub const PATHS_KEPT: usize = 200;
+
 /// What a branch has to show over its base, outside our own files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
@@ -140,8 +145,17 @@ pub struct Proof {
     pub insertions: u64,
     /// Lines taken away.
     pub deletions: u64,
+    /// The changed files, the first [`PATHS_KEPT`] of them.
+    pub paths: Vec<String>,
     /// The commit at the branch's tip.
     pub head: String,
+}
+
+impl Proof {
+    /// At least one commit, and a difference outside our own files.
+    pub const fn shows_work(&self) -> bool {
+        self.commits > 0 && self.files > 0
+    }
 }
 
 /// How a supervised unit (agent, setup, verify) ended.
@@ -276,6 +290,13 @@ pub enum Body {
         agent: u32,
         /// How.
         end: UnitEnd,
+    },
+    /// The agent will be started under this session id, so that it can be resumed.
+    SessionChosen {
+        /// The agent.
+        agent: u32,
+        /// A UUID.
+        session: String,
     },
     /// The agent's process runs.
     AgentSpawned {
@@ -416,6 +437,39 @@ pub enum Body {
 }
 
 impl Body {
+    /// The agent whose task it is about.
+    pub const fn agent(&self) -> Option<u32> {
+        match self {
+            Self::Intended { intent } => intent.agent(),
+            Self::SubIssueFiled { agent, .. }
+            | Self::Prepared { agent, .. }
+            | Self::SetupEnded { agent, .. }
+            | Self::SessionChosen { agent, .. }
+            | Self::AgentSpawned { agent, .. }
+            | Self::AgentEnded { agent, .. }
+            | Self::AgentProgress { agent, .. }
+            | Self::Inspected { agent, .. }
+            | Self::VerifyEnded { agent, .. }
+            | Self::PullOpened { agent, .. }
+            | Self::StepFailed { agent, .. }
+            | Self::TaskEnded { agent, .. }
+            | Self::DiagnosticFiled { agent, .. }
+            | Self::DiagnosticFailed { agent, .. }
+            | Self::Cleaned { agent, .. } => Some(*agent),
+            Self::Warned { agent, .. } => *agent,
+            Self::PlanParsed { .. }
+            | Self::Validated { .. }
+            | Self::Started(_)
+            | Self::BatchStarted { .. }
+            | Self::CancelRequested { .. }
+            | Self::SummaryWritten { .. }
+            | Self::CommentPosted { .. }
+            | Self::CommentFailed { .. }
+            | Self::Finished { .. }
+            | Self::Broken { .. } => None,
+        }
+    }
+
     /// Whether the record must be on disk before anything relies on it.
     pub const fn class(&self) -> Class {
         match self {
@@ -616,6 +670,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             failure: failure.clone(),
         },
         Body::Intended { .. }
+        | Body::SessionChosen { .. }
         | Body::SetupEnded { .. }
         | Body::Inspected { .. }
         | Body::StepFailed { .. }

@@ -55,7 +55,9 @@ pub struct Task {
     pub ended: Option<u64>,
     /// The process of its agent while that is alive.
     pub pid: Option<u32>,
-    /// What the agent says it does.
+    /// The session id that the agent was started with, where it takes one.
+    pub session: Option<String>,
+    /// What the agent says it does, and how far it says it is.
     pub claim: Option<(String, u8)>,
     /// What its branch has to show.
     pub proof: Option<Proof>,
@@ -84,6 +86,7 @@ impl Task {
             began: None,
             ended: None,
             pid: None,
+            session: None,
             claim: None,
             proof: None,
             verified: None,
@@ -112,6 +115,11 @@ impl Task {
         }
     }
 
+    /// Whether it has begun and not yet ended.
+    pub fn is_under_way(&self) -> bool {
+        self.began.is_some() && self.ended.is_none()
+    }
+
     /// Whether it succeeded, once it has ended.
     pub fn succeeded(&self) -> bool {
         self.step >= Step::Ended && self.failure.is_none()
@@ -134,6 +142,8 @@ impl Task {
 pub struct State {
     /// What it started from.
     pub start: Start,
+    /// Wall clock at its first record, milliseconds since 1970.
+    pub origin: i64,
     /// Its tasks, in the order of their agents.
     pub tasks: Vec<Task>,
     /// The batch under way, from 1; 0 before the first.
@@ -158,10 +168,11 @@ pub struct State {
 
 impl State {
     /// The state right after the start.
-    pub fn new(start: Start) -> Self {
+    pub fn new(start: Start, origin: i64) -> Self {
         let tasks = start.tasks.iter().cloned().map(Task::new).collect();
         Self {
             start,
+            origin,
             tasks,
             batch: 0,
             cancelled: None,
@@ -175,13 +186,19 @@ impl State {
         }
     }
 
+    /// The wall clock at a point in time, milliseconds since 1970.
+    pub fn wall(&self, at: u64) -> i64 {
+        self.origin.saturating_add_unsigned(at / 1000)
+    }
+
     /// Rebuilds a state from a journal; `None` where the orchestration never started.
     pub fn replay<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Self> {
         let mut state: Option<Self> = None;
         for record in records {
             match (&record.body, &mut state) {
                 (Body::Started(start), None) => {
-                    let mut new = Self::new((**start).clone());
+                    let origin = record.time.saturating_sub_unsigned(record.at / 1000);
+                    let mut new = Self::new((**start).clone(), origin);
                     new.at = record.at;
                     state = Some(new);
                 }
@@ -222,6 +239,11 @@ impl State {
                 task.step = Step::Prepared;
             }),
             Body::SetupEnded { agent, end } => self.end_unit(*agent, end, Step::SetUp),
+            Body::SessionChosen { agent, session } => {
+                if let Some(task) = self.task_mut(*agent) {
+                    task.session = Some(session.clone());
+                }
+            }
             Body::AgentSpawned { agent, pid, .. } => {
                 self.alive += 1;
                 self.peak = self.peak.max(self.alive);
@@ -248,7 +270,7 @@ impl State {
                 }
             }
             Body::Inspected { agent, proof } => self.advance(*agent, |task| {
-                if proof.commits == 0 || proof.files == 0 {
+                if !proof.shows_work() {
                     task.fail(Failure::new(
                         Stage::Implementation,
                         ErrorType::NoChanges,

@@ -1,0 +1,433 @@
+//! The loop of one orchestration: facts in, records written, decisions carried out.
+//!
+//! It decides nothing ([`super::machine`] does) and touches nothing but its [`World`]. The order
+//! is always the same: facts and the decisions that follow from them are journalled together and
+//! synced once; only then are they published and carried out. So nothing is begun that a restart
+//! would not know of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, Kind, Result};
+use crate::supervisor::{CancelReason, UnitEvent, UnitId};
+use crate::world::{Completion, Fact, Log, World};
+
+use super::journal;
+use super::machine::decide;
+use super::operation::{Site, Step};
+use super::record::{Body, Class, Intent, Record, Start, VERSION, publish};
+use super::state::State;
+use super::status::status_file;
+use super::summary::Summary;
+use super::unit::{Role, unit_end};
+
+/// How an orchestration came out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The exit code.
+    pub exit_code: u8,
+    /// What it came to.
+    pub summary: Summary,
+}
+
+/// One orchestration over one world.
+#[derive(Debug)]
+pub struct Driver<'a, W: World> {
+    world: &'a mut W,
+    site: Site,
+    state: State,
+    /// The world's clock when the orchestration began.
+    origin: u64,
+    /// The number of the last record.
+    seq: u64,
+    /// Applied and encoded, but not yet on disk.
+    pending: Vec<Record>,
+    lines: String,
+    units: BTreeMap<UnitId, (u32, Role)>,
+    /// Agents whose status file is behind.
+    stale: BTreeSet<u32>,
+    /// Agents whose status claim was complained about.
+    complained: BTreeSet<u32>,
+}
+
+impl<'a, W: World> Driver<'a, W> {
+    /// Begins an orchestration: journals what it starts from.
+    ///
+    /// `before` are the records that were made before there was a journal.
+    pub fn begin(world: &'a mut W, site: Site, start: Start, before: Vec<Body>) -> Result<Self> {
+        let origin = world.now();
+        let state = State::new(start.clone(), world.wall());
+        let mut driver = Self {
+            world,
+            site,
+            state,
+            origin,
+            seq: 0,
+            pending: Vec::new(),
+            lines: String::new(),
+            units: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            complained: BTreeSet::new(),
+        };
+        for body in before {
+            driver.note(body);
+        }
+        driver.note(Body::Started(Box::new(start)));
+        driver.stale = driver
+            .state
+            .tasks
+            .iter()
+            .map(|task| task.spec.agent)
+            .collect();
+        driver.commit()?;
+        Ok(driver)
+    }
+
+    /// Runs to the end. On an error of the engine itself every unit is ended first.
+    pub fn run(mut self) -> Result<Outcome> {
+        match self.turn_until_finished() {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                self.abandon(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn turn_until_finished(&mut self) -> Result<Outcome> {
+        loop {
+            self.settle()?;
+            if let Some(exit_code) = self.state.finished {
+                return Ok(Outcome {
+                    exit_code,
+                    summary: self.state.summary(),
+                });
+            }
+            for fact in self.world.next() {
+                self.absorb(fact)?;
+            }
+        }
+    }
+
+    /// Journals every decision that is due, then carries the intents among them out.
+    fn settle(&mut self) -> Result<()> {
+        loop {
+            let mut intents = Vec::new();
+            loop {
+                let due = decide(&self.state);
+                if due.is_empty() {
+                    break;
+                }
+                for body in due {
+                    if let Body::Intended { intent } = body {
+                        intents.push(intent);
+                        self.choose_session(intent);
+                    }
+                    self.note(body);
+                }
+            }
+            self.commit()?;
+            if intents.is_empty() {
+                return Ok(());
+            }
+            for intent in intents {
+                self.carry_out(intent)?;
+            }
+        }
+    }
+
+    /// The id of an agent's own session is journalled before the agent starts, so that a
+    /// restart can resume it.
+    fn choose_session(&mut self, intent: Intent) {
+        if let Intent::StartAgent { agent, .. } = intent
+            && self.site.takes_session()
+        {
+            let session = self.world.uuid();
+            self.note(Body::SessionChosen { agent, session });
+        }
+    }
+
+    fn carry_out(&mut self, intent: Intent) -> Result<()> {
+        match self.site.step(&self.state, intent) {
+            Some(Step::Operation(operation)) => self.world.begin(operation),
+            Some(Step::Unit(role, agent, spec)) => {
+                if role == Role::Agent {
+                    let worktree = self
+                        .state
+                        .task(agent)
+                        .and_then(|task| task.worktree.clone());
+                    self.world
+                        .watch(agent, worktree.as_deref().map(std::path::Path::new));
+                }
+                let unit = self.world.submit(*spec);
+                self.units.insert(unit, (agent, role));
+            }
+            Some(Step::Summary) => {
+                let problem = self.write_summary().err().map(|error| error.to_string());
+                self.note(Body::SummaryWritten { problem });
+            }
+            None => {
+                return Err(Error::Engine {
+                    reason: format!("cannot carry out {intent:?}"),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn write_summary(&mut self) -> Result<()> {
+        for (path, text) in self.site.summary_files(&self.state) {
+            self.world.replace(&path, &text)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in one fact: what it says is noted, and comes into force with the next commit.
+    fn absorb(&mut self, fact: Fact) -> Result<()> {
+        match fact {
+            Fact::Unit(event) => self.absorb_unit(event),
+            Fact::Completed(completion) => return self.absorb_completion(completion),
+            Fact::Claim {
+                agent,
+                stage,
+                percent,
+            } => self.absorb_claim(agent, stage, percent),
+            Fact::BadClaim { agent, reason } => {
+                if self.complained.insert(agent) {
+                    let text = format!("Agent-{agent}: ignored its status file: {reason}\n");
+                    self.world.log(Log::Session, text.as_bytes());
+                }
+            }
+            Fact::Beat => {
+                let alive = self.state.tasks.iter().filter(|task| task.is_under_way());
+                self.stale.extend(alive.map(|task| task.spec.agent));
+                self.write_statuses();
+            }
+            Fact::Cancel { exit_code, reason } => {
+                self.note(Body::CancelRequested { exit_code });
+                self.commit()?;
+                self.world.cancel_units(reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn absorb_unit(&mut self, event: UnitEvent) {
+        match event {
+            UnitEvent::Started { unit, pid, pgid } => {
+                let Some(&(agent, role)) = self.units.get(&unit) else {
+                    return;
+                };
+                let text = format!("Agent-{agent}: {role} started: pid={pid} pgid={pgid}\n");
+                self.world.log(Log::Session, text.as_bytes());
+                self.world.log(Log::Agent(agent), text.as_bytes());
+                if role == Role::Agent {
+                    let attempt = self.state.task(agent).map_or(1, |task| task.attempts);
+                    self.note(Body::AgentSpawned {
+                        agent,
+                        pid,
+                        pgid,
+                        attempt,
+                    });
+                }
+            }
+            UnitEvent::Output { unit, chunk, .. } => {
+                if let Some(&(agent, _)) = self.units.get(&unit) {
+                    self.world.log(Log::Agent(agent), &chunk.bytes());
+                }
+            }
+            UnitEvent::Finished(finished) => {
+                let Some((agent, role)) = self.units.remove(&finished.unit) else {
+                    return;
+                };
+                let tail = self.world.log_tail(agent);
+                let end = unit_end(role, &finished, &tail, &self.state.start.settings);
+                let text = format!("Agent-{agent}: {role} ended: {}\n", end.outcome);
+                self.world.log(Log::Session, text.as_bytes());
+                if role == Role::Agent {
+                    self.world.watch(agent, None);
+                }
+                let attempt = self.state.task(agent).map_or(1, |task| task.attempts);
+                self.note(match role {
+                    Role::Setup => Body::SetupEnded { agent, end },
+                    Role::Agent => Body::AgentEnded {
+                        agent,
+                        attempt,
+                        end,
+                    },
+                    Role::Verify => Body::VerifyEnded { agent, end },
+                });
+            }
+            UnitEvent::Snapshot(_) => {}
+        }
+    }
+
+    fn absorb_completion(&mut self, completion: Completion) -> Result<()> {
+        let body = match completion {
+            Completion::Prepared(place) => Body::Prepared {
+                agent: place.agent,
+                path: place.path.to_string_lossy().into_owned(),
+                branch: place.branch,
+            },
+            Completion::Inspected { agent, proof } => Body::Inspected { agent, proof },
+            Completion::Cleaned { agent, kept } => Body::Cleaned { agent, kept },
+            Completion::Failed { agent, failure } => Body::StepFailed { agent, failure },
+            Completion::Filed { intent, filed } => match intent {
+                Intent::FileSubIssue { agent } => {
+                    let title = self.site.sub_issue_title(&self.state, agent);
+                    Body::SubIssueFiled {
+                        agent,
+                        filed,
+                        title,
+                    }
+                }
+                Intent::OpenPull { agent } => Body::PullOpened { agent, filed },
+                Intent::FileDiagnostic { agent } => {
+                    let title = self.site.diagnostic_title(&self.state, agent);
+                    Body::DiagnosticFiled {
+                        agent,
+                        filed,
+                        title,
+                    }
+                }
+                Intent::PostComment => Body::CommentPosted { url: filed.url },
+                other => {
+                    return Err(Error::Engine {
+                        reason: format!("{other:?} filed nothing"),
+                    });
+                }
+            },
+            Completion::ForgeFailed {
+                intent,
+                reason,
+                remedy,
+            } => self.forge_failed(intent, reason, remedy)?,
+        };
+        self.note(body);
+        Ok(())
+    }
+
+    /// Without its sub-issue no task can begin, so that refusal ends the run. Later ones cost a
+    /// task, or a line in the summary.
+    fn forge_failed(&self, intent: Intent, reason: String, remedy: String) -> Result<Body> {
+        use super::failure::{ErrorType, Failure, Stage};
+        Ok(match intent {
+            Intent::OpenPull { agent } => Body::StepFailed {
+                agent,
+                failure: Failure::new(Stage::Pr, ErrorType::ApiError, reason),
+            },
+            Intent::FileDiagnostic { agent } => Body::DiagnosticFailed { agent, reason },
+            Intent::PostComment => Body::CommentFailed { reason },
+            _ => {
+                return Err(Error::Forge {
+                    what: "cannot file the sub-issues".to_owned(),
+                    reason,
+                    remedy,
+                });
+            }
+        })
+    }
+
+    fn absorb_claim(&mut self, agent: u32, stage: Option<String>, percent: Option<u8>) {
+        let Some(task) = self.state.task(agent).filter(|task| task.pid.is_some()) else {
+            return;
+        };
+        let known = task
+            .claim
+            .clone()
+            .unwrap_or_else(|| ("Working".to_owned(), 0));
+        let claim = (
+            stage.unwrap_or_else(|| known.0.clone()),
+            percent.unwrap_or(known.1),
+        );
+        if claim != known {
+            self.note(Body::AgentProgress {
+                agent,
+                stage: claim.0,
+                percent: claim.1,
+            });
+        }
+    }
+
+    /// Applies a record, and holds it back until the next [`Self::commit`].
+    fn note(&mut self, body: Body) {
+        self.seq += 1;
+        let record = Record {
+            v: VERSION,
+            seq: self.seq,
+            time: self.world.wall(),
+            at: self.world.now().saturating_sub(self.origin),
+            body,
+        };
+        self.lines.push_str(&journal::encode(&record));
+        self.state.apply(&record);
+        self.stale.extend(record.body.agent());
+        self.pending.push(record);
+    }
+
+    /// Puts what was noted on disk, then publishes it.
+    fn commit(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let sync = self
+            .pending
+            .iter()
+            .any(|record| record.body.class() != Class::Telemetry);
+        self.world.append(&self.lines, sync)?;
+        self.lines.clear();
+        for record in self.pending.drain(..) {
+            if let Some(event) = publish(&record, Some(&self.state.start)) {
+                self.world.publish(event);
+            }
+        }
+        self.write_statuses();
+        Ok(())
+    }
+
+    /// Status files are a projection and can be made again, so a failed write stops nothing; the
+    /// next heartbeat tries again.
+    fn write_statuses(&mut self) {
+        let now = self.world.wall();
+        for agent in std::mem::take(&mut self.stale) {
+            let Some(task) = self.state.task(agent) else {
+                continue;
+            };
+            let text = status_file(&self.state, task, now);
+            if let Err(error) = self.world.replace(&self.site.status_path(agent), &text) {
+                self.world
+                    .log(Log::Session, format!("{error}\n").as_bytes());
+            }
+        }
+    }
+
+    /// The engine itself broke: nothing that it started may live on, and whoever listens is told.
+    fn abandon(&mut self, error: &Error) {
+        self.world.cancel_units(CancelReason::Interrupted);
+        while !self.units.is_empty() {
+            for fact in self.world.next() {
+                if let Fact::Unit(UnitEvent::Finished(finished)) = fact {
+                    self.units.remove(&finished.unit);
+                }
+            }
+        }
+        self.pending.clear();
+        self.lines.clear();
+        let kind = if error.kind() == Kind::Forge {
+            Kind::Forge
+        } else {
+            Kind::Engine
+        };
+        self.note(Body::Broken {
+            kind: kind.name().to_owned(),
+            message: error.to_string(),
+            hint: error.hint(),
+            exit_code: error.exit_code(),
+        });
+        if self.commit().is_err()
+            && let Some(record) = self.pending.pop()
+            && let Some(event) = publish(&record, Some(&self.state.start))
+        {
+            self.world.publish(event);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What a person may ask of an orchestration: options and the variables beside them.
+//!
+//! Pure. Values are checked here, by name, before anything is looked at or created (DESIGN
+//! section 3).
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// Options as they are given, before defaults and variables.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Any folder of the repository; the current one by default.
+    pub repo: Option<String>,
+    /// The branch that agents start from.
+    pub base: Option<String>,
+    /// The agent: a name or a command line.
+    pub agent: Option<String>,
+    /// The model, for agents that know models.
+    pub model: Option<String>,
+    /// The permission mode, for agents that know one.
+    pub permission_mode: Option<String>,
+    /// `sh -c` in the worktree before a change request.
+    pub verify: Option<String>,
+    /// `sh -c` in each fresh worktree.
+    pub setup: Option<String>,
+    /// The most agents at once.
+    pub max_workers: Option<i64>,
+    /// Seconds for each agent and attempt; 0 is no limit.
+    pub timeout: Option<f64>,
+    /// Agents a batch.
+    pub batch_size: Option<i64>,
+    /// Variables to let through although they are withheld.
+    pub pass_env: Vec<String>,
+    /// Go on despite warnings.
+    pub yes: bool,
+    /// Parse and validate only.
+    pub dry_run: bool,
+    /// A new orchestration although an old one exists.
+    pub new: bool,
+    /// Keep the worktrees of successful tasks.
+    pub keep_worktrees: bool,
+    /// Open change requests as drafts.
+    pub draft: bool,
+    /// The forge: `local`.
+    pub forge: Option<String>,
+}
+
+/// Options with defaults and variables worked in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolved {
+    /// At least 1.
+    pub max_workers: usize,
+    /// Seconds; `None` is no limit.
+    pub timeout: Option<f64>,
+    /// At least 1.
+    pub batch_size: Option<usize>,
+    /// Seconds, at least 1.
+    pub interval: u64,
+    /// Percent, 0 to 100.
+    pub threshold: u8,
+    /// Git's command lines to the session log, agents' lines to standard error.
+    pub verbose: bool,
+    /// The folder that worktrees are to be in.
+    pub worktree_dir: Option<String>,
+    /// What selects the agent where no option does.
+    pub delegate: Option<String>,
+}
+
+/// The default of `--max-workers`.
+const MAX_WORKERS: usize = 5;
+/// The default of `--timeout`, in seconds.
+const TIMEOUT: f64 = 1800.0;
+/// A limit that no clock overflows on: about 31 years, in seconds.
+const LONGEST: f64 = 1e9;
+
+impl Options {
+    /// Works in defaults and variables; `variable` looks one up.
+    pub fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Resolved> {
+        if let Some(forge) = self.forge.as_deref()
+            && forge != "local"
+        {
+            return Err(out_of_range("--forge", forge, "local"));
+        }
+        let max_workers = match variable("AMPLIHACK_MAX_PARALLEL_AGENTS") {
+            Some(text) => whole("AMPLIHACK_MAX_PARALLEL_AGENTS", &text, 1, i64::MAX)?,
+            None => match self.max_workers {
+                Some(number) => at_least_one("--max-workers", number)?,
+                None => MAX_WORKERS as u64,
+            },
+        };
+        let timeout = match (self.timeout, variable("AMPLIHACK_AGENT_TIMEOUT")) {
+            (Some(seconds), _) => time_limit("--timeout", seconds, &seconds.to_string())?,
+            (None, Some(text)) => {
+                let seconds = text.trim().parse().unwrap_or(f64::NAN);
+                time_limit("AMPLIHACK_AGENT_TIMEOUT", seconds, &text)?
+            }
+            (None, None) => Some(TIMEOUT),
+        };
+        let batch_size = self
+            .batch_size
+            .map(|number| at_least_one("--batch-size", number))
+            .transpose()?;
+        let number = |name: &'static str, default: u64, from: i64, to: i64| match variable(name) {
+            Some(text) => whole(name, &text, from, to),
+            None => Ok(default),
+        };
+        let interval = number("AMPLIHACK_STATUS_INTERVAL", 30, 1, 86_400)?;
+        let threshold = number("AMPLIHACK_SUCCESS_THRESHOLD", 80, 0, 100)?;
+        let verbose = variable("AMPLIHACK_PARALLEL_VERBOSE");
+        Ok(Resolved {
+            max_workers: usize::try_from(max_workers).unwrap_or(usize::MAX),
+            timeout,
+            batch_size: batch_size.map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
+            interval,
+            threshold: u8::try_from(threshold).unwrap_or(100),
+            verbose: verbose.is_some_and(|text| !matches!(text.trim(), "" | "0" | "false" | "no")),
+            worktree_dir: variable("AMPLIHACK_WORKTREE_DIR").filter(|text| !text.is_empty()),
+            delegate: variable("AMPLIHACK_DELEGATE"),
+        })
+    }
+}
+
+fn at_least_one(name: &str, number: i64) -> Result<u64> {
+    match u64::try_from(number) {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(out_of_range(
+            name,
+            &number.to_string(),
+            "a whole number of at least 1",
+        )),
+    }
+}
+
+fn whole(name: &str, text: &str, from: i64, to: i64) -> Result<u64> {
+    let expected = match to {
+        i64::MAX => format!("a whole number of at least {from}"),
+        to => format!("a whole number from {from} to {to}"),
+    };
+    text.trim()
+        .parse::<i64>()
+        .ok()
+        .filter(|number| (from..=to).contains(number))
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or_else(|| out_of_range(name, text, &expected))
+}
+
+fn time_limit(name: &str, seconds: f64, shown: &str) -> Result<Option<f64>> {
+    if !(0.0..=LONGEST).contains(&seconds) {
+        return Err(out_of_range(
+            name,
+            shown,
+            "seconds from 0 (no limit) to 1000000000",
+        ));
+    }
+    Ok((seconds > 0.0).then_some(seconds))
+}
+
+fn out_of_range(name: &str, value: &str, expected: &str) -> Error {
+    Error::OutOfRange {
+        name: name.to_owned(),
+        value: if value.is_empty() {
+            "empty".to_owned()
+        } else {
+            value.to_owned()
+        },
+        expected: expected.to_owned(),
+    }
+}
+
+/// What SOURCE means (DESIGN section 3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A plan on standard input.
+    Stdin,
+    /// A path to a Markdown plan.
+    File(String),
+    /// An issue of the local forge: `local#3`.
+    Local(u64),
+    /// An issue on GitHub, as it was given.
+    Issue(String),
+}
+
+impl Source {
+    /// Reads SOURCE. What is not written as an issue is a path.
+    pub fn parse(text: &str) -> Self {
+        if text == "-" {
+            return Self::Stdin;
+        }
+        if let Some(number) = text
+            .strip_prefix("local#")
+            .and_then(|digits| digits.parse().ok())
+        {
+            return Self::Local(number);
+        }
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let address = text.starts_with("https://") || text.starts_with("http://");
+        let is_issue = digits(text.strip_prefix('#').unwrap_or(text))
+            || (address && text.contains("/issues/"))
+            || text.split_once('#').is_some_and(|(repository, number)| {
+                digits(number) && repository.split('/').count() == 2 && !repository.starts_with('.')
+            });
+        if is_issue {
+            Self::Issue(text.to_owned())
+        } else {
+            Self::File(text.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none(_: &str) -> Option<String> {
+        None
+    }
+
+    fn refused(result: Result<Resolved>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let resolved = Options::default().resolve(none).unwrap();
+        assert_eq!(resolved.max_workers, 5);
+        assert_eq!(resolved.timeout, Some(1800.0));
+        assert_eq!(resolved.batch_size, None);
+        assert_eq!((resolved.interval, resolved.threshold), (30, 80));
+    }
+
+    #[test]
+    fn the_variable_for_workers_overrides_the_option_and_the_one_for_time_only_its_default() {
+        let options = Options {
+            max_workers: Some(3),
+            timeout: Some(60.0),
+            ..Options::default()
+        };
+        let resolved = options.resolve(|_| Some("7".to_owned())).unwrap();
+        assert_eq!((resolved.max_workers, resolved.timeout), (7, Some(60.0)));
+        let resolved = Options::default()
+            .resolve(|_| Some("7".to_owned()))
+            .unwrap();
+        assert_eq!(resolved.timeout, Some(7.0));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        let options = Options {
+            max_workers: Some(0),
+            ..Options::default()
+        };
+        insta::assert_snapshot!(refused(options.resolve(none)), @"--max-workers is 0, but must be a whole number of at least 1");
+        let options = Options {
+            timeout: Some(f64::NAN),
+            ..Options::default()
+        };
+        insta::assert_snapshot!(refused(options.resolve(none)), @"--timeout is NaN, but must be seconds from 0 (no limit) to 1000000000");
+        let variables = |name: &str| (name == "AMPLIHACK_SUCCESS_THRESHOLD").then(|| "101".into());
+        insta::assert_snapshot!(refused(Options::default().resolve(variables)), @"AMPLIHACK_SUCCESS_THRESHOLD is 101, but must be a whole number from 0 to 100");
+        let variables = |name: &str| (name == "AMPLIHACK_MAX_PARALLEL_AGENTS").then(String::new);
+        insta::assert_snapshot!(refused(Options::default().resolve(variables)), @"AMPLIHACK_MAX_PARALLEL_AGENTS is empty, but must be a whole number of at least 1");
+    }
+
+    #[test]
+    fn sources_are_told_apart_by_their_form() {
+        for issue in [
+            "1234",
+            "#1234",
+            "owner/repo#12",
+            "https://github.com/o/r/issues/1",
+        ] {
+            assert_eq!(Source::parse(issue), Source::Issue(issue.to_owned()));
+        }
+        for file in ["plan.md", "./1234", "plans/q4#2.md", "a/b/c#3", "1234.md"] {
+            assert_eq!(Source::parse(file), Source::File(file.to_owned()));
+        }
+        assert_eq!(Source::parse("-"), Source::Stdin);
+        assert_eq!(Source::parse("local#3"), Source::Local(3));
+    }
+}

@@ -1,0 +1,243 @@
+//! The steps of a task that git does: making its worktree, looking at its work, clearing up.
+//!
+//! Reads through libgit2, writes through the user's own git as a supervised process. Each step
+//! runs on a thread of its own; only the registration of a worktree is serialised.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::run::failure::{ErrorType, Failure, Stage};
+use crate::run::record::{PATHS_KEPT, Proof};
+use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec, run_command};
+use crate::workspace::cli::{Git, GitCommand};
+use crate::workspace::{Evidence, Workspace};
+use crate::world::{Completion, Workplace};
+
+/// How long one git command may take before it is ended.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// What the steps need to know of the repository.
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    pub(super) git: Git,
+    pub(super) root: PathBuf,
+    pub(super) lock: PathBuf,
+    /// The environment of git commands.
+    pub(super) env: Vec<(OsString, OsString)>,
+    /// Whether the base has submodules.
+    pub(super) submodules: bool,
+}
+
+/// What went wrong, in one line.
+type Trouble = String;
+
+impl Steps {
+    /// Makes the worktree and its branch, or takes up those that an earlier run left.
+    pub(super) fn prepare(&self, place: Workplace) -> Completion {
+        match self.make_worktree(&place) {
+            Ok(()) => Completion::Prepared(place),
+            Err(message) => Completion::Failed {
+                agent: place.agent,
+                failure: Failure::new(Stage::Parsing, ErrorType::FileConflict, message),
+            },
+        }
+    }
+
+    fn make_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
+        let workspace = Workspace::discover(&self.root).map_err(line)?;
+        let registered = workspace.worktrees().map_err(line)?;
+        let ours = registered
+            .iter()
+            .find(|known| known.exists && same(&known.path, &place.path));
+        match ours {
+            Some(known) if known.branch.as_deref() == Some(place.branch.as_str()) => return Ok(()),
+            Some(_) => return Err(format!("{} is on another branch", place.path.display())),
+            None => {}
+        }
+        if let Some(parent) = place.path.parent() {
+            fs::create_dir_all(parent)
+                .map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
+        }
+        let exists = workspace.branch_exists(&place.branch).map_err(line)?;
+        {
+            let _registration = self.lock_registration()?;
+            if exists {
+                self.run(&self.git.worktree_prune(&self.root))?;
+                self.run(
+                    &self
+                        .git
+                        .worktree_add_existing(&self.root, &place.branch, &place.path),
+                )?;
+            } else {
+                self.run(&self.git.worktree_add(
+                    &self.root,
+                    &place.branch,
+                    &place.path,
+                    &place.base_commit,
+                ))?;
+            }
+        }
+        self.run(&self.git.check_out(&place.path))?;
+        if self.submodules {
+            self.run(&self.git.submodules(&place.path))?;
+        }
+        Ok(())
+    }
+
+    /// git locks what it writes, but gives up at once where another holds the lock; so ours wait.
+    fn lock_registration(&self) -> Result<File, Trouble> {
+        let trouble =
+            |error: std::io::Error| format!("cannot lock {}: {error}", self.lock.display());
+        if let Some(parent) = self.lock.parent() {
+            fs::create_dir_all(parent).map_err(trouble)?;
+        }
+        let file = File::create(&self.lock).map_err(trouble)?;
+        file.lock().map_err(trouble)?;
+        Ok(file)
+    }
+
+    /// Commits what was left uncommitted, and looks at what the branch has to show.
+    pub(super) fn inspect(&self, place: &Workplace, subject: &str) -> Completion {
+        let agent = place.agent;
+        match self.evidence(place, subject) {
+            Ok(evidence) if evidence.branch.as_deref() != Some(place.branch.as_str()) => {
+                let there = evidence
+                    .branch
+                    .unwrap_or_else(|| "a detached head".to_owned());
+                let message = format!("the agent left its branch {} for {there}", place.branch);
+                let failure =
+                    Failure::new(Stage::Implementation, ErrorType::ValidationError, message);
+                Completion::Failed { agent, failure }
+            }
+            Ok(evidence) => Completion::Inspected {
+                agent,
+                proof: Proof {
+                    commits: evidence.commits as u64,
+                    files: evidence.files as u64,
+                    insertions: evidence.insertions as u64,
+                    deletions: evidence.deletions as u64,
+                    paths: evidence
+                        .changed_paths
+                        .into_iter()
+                        .take(PATHS_KEPT)
+                        .collect(),
+                    head: evidence.head,
+                },
+            },
+            Err(message) => {
+                let failure = Failure::new(Stage::Implementation, ErrorType::FileConflict, message);
+                Completion::Failed { agent, failure }
+            }
+        }
+    }
+
+    fn evidence(&self, place: &Workplace, subject: &str) -> Result<Evidence, Trouble> {
+        let look = || {
+            Workspace::discover(&self.root)
+                .and_then(|workspace| workspace.evidence(&place.path, &place.base_commit))
+                .map_err(line)
+        };
+        let mut evidence = look()?;
+        if evidence.dirty {
+            self.run(&self.git.stage_all(&place.path))?;
+            if self.asks(&self.git.anything_staged(&place.path))? {
+                self.run(&self.git.commit(&place.path, subject))?;
+            }
+            evidence = look()?;
+        }
+        if evidence.own_files_committed {
+            self.run(&self.git.unstage_own_files(&place.path, &place.base_commit))?;
+            if self.asks(&self.git.anything_staged(&place.path))? {
+                self.run(
+                    &self
+                        .git
+                        .commit(&place.path, "Leave the status file out of the branch"),
+                )?;
+            }
+            evidence = look()?;
+        }
+        Ok(evidence)
+    }
+
+    /// Removes the worktree of a successful task, if nothing in it would be lost.
+    pub(super) fn clean(&self, place: &Workplace) -> Completion {
+        let kept = self.remove(place).err();
+        Completion::Cleaned {
+            agent: place.agent,
+            kept: kept.map(|reason| format!("kept {}: {reason}", place.path.display())),
+        }
+    }
+
+    fn remove(&self, place: &Workplace) -> Result<(), Trouble> {
+        let workspace = Workspace::discover(&self.root).map_err(line)?;
+        if workspace.is_dirty(&place.path).map_err(line)? {
+            return Err("it has uncommitted files".to_owned());
+        }
+        let _registration = self.lock_registration()?;
+        self.run(&self.git.worktree_remove(&self.root, &place.path))?;
+        if let Some(folder) = place.path.parent() {
+            // Only where this was the last one.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    fn run(&self, command: &GitCommand) -> Result<(), Trouble> {
+        match self.exit_code(command)? {
+            (0, _) => Ok(()),
+            (_, stderr) => Err(command.failure(&stderr).to_string()),
+        }
+    }
+
+    /// Exit code 1 is yes, 0 is no.
+    fn asks(&self, command: &GitCommand) -> Result<bool, Trouble> {
+        match self.exit_code(command)? {
+            (0, _) => Ok(false),
+            (1, _) => Ok(true),
+            (_, stderr) => Err(command.failure(&stderr).to_string()),
+        }
+    }
+
+    fn exit_code(&self, command: &GitCommand) -> Result<(i32, String), Trouble> {
+        let finished = run_command(self.spec(command))
+            .map_err(|error| format!("git {}: {error}", command.name))?;
+        let stderr = finished.captured.stderr.text(Newlines::Universal);
+        match finished.outcome {
+            Outcome::SpawnError(error) => Err(format!("git {}: {error}", command.name)),
+            Outcome::TimedOut => Err(format!(
+                "git {} did not end within {TIME_LIMIT:?}",
+                command.name
+            )),
+            Outcome::Cancelled(_) => Err(format!("git {} was interrupted", command.name)),
+            _ => Ok((finished.exit_code(), stderr)),
+        }
+    }
+
+    fn spec(&self, command: &GitCommand) -> UnitSpec {
+        let mut env = self.env.clone();
+        env.retain(|(name, _)| !command.remove.contains(name));
+        for (name, value) in &command.set {
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value.clone()));
+        }
+        UnitSpec {
+            env: Some(env),
+            working_dir: Some(command.folder.clone()),
+            limits: Limits {
+                timeout: Some(TIME_LIMIT),
+                ..Limits::default()
+            },
+            ..UnitSpec::new(&command.program).args(command.args.iter())
+        }
+    }
+}
+
+fn same(a: &Path, b: &Path) -> bool {
+    a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn line(error: crate::error::Error) -> Trouble {
+    error.to_string()
+}

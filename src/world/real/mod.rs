@@ -1,0 +1,315 @@
+//! This machine: real processes, the user's git, files and the clock.
+//!
+//! | module | what it is | touches |
+//! | --- | --- | --- |
+//! | [`git`] | worktrees and evidence | the repository, through git |
+//! | `logs` | the redacted logs | the log folder |
+//! | `claims` | what agents say of themselves | `.agent_status.json` in worktrees |
+//!
+//! What takes time runs on threads of its own, and comes back as a [`Fact`] through one channel.
+
+mod claims;
+mod git;
+mod journal;
+mod logs;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::forge::{Forge, ForgeError, Reply};
+use crate::report::redact::Redactor;
+use crate::run::event::Event;
+use crate::run::record::{Filed, Intent};
+use crate::supervisor::{CancelReason, Driver, Input, RealProcesses, UnitId, UnitSpec};
+use crate::workspace::cli::Git;
+
+use self::claims::Claims;
+use self::git::Steps;
+use self::journal::JournalFile;
+use self::logs::Logs;
+use super::{Completion, Fact, Log, Operation, World};
+
+pub use self::journal::read_journal;
+
+/// Where a real world's files are, and whom it talks to.
+pub struct Setting {
+    /// The main worktree.
+    pub root: PathBuf,
+    /// The journal, which must not exist yet.
+    pub journal: PathBuf,
+    /// The folder of the logs.
+    pub logs: PathBuf,
+    /// The lock under which worktrees are registered.
+    pub worktree_lock: PathBuf,
+    /// The user's git.
+    pub git: Git,
+    /// The environment of git commands.
+    pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+    /// Whether the base has submodules.
+    pub submodules: bool,
+    /// Takes out what must never be written to a log.
+    pub redactor: Redactor,
+    /// The forge.
+    pub forge: Arc<dyn Forge>,
+    /// Seconds between two heartbeats.
+    pub interval: u64,
+}
+
+/// The real world of one orchestration.
+pub struct RealWorld {
+    began: Instant,
+    interval: Duration,
+    next_beat: Instant,
+    supervisor: Driver,
+    processes: RealProcesses,
+    units: u64,
+    /// What the supervisor said at once.
+    pending: Vec<Fact>,
+    steps: Arc<Steps>,
+    forge: Arc<dyn Forge>,
+    journal: JournalFile,
+    logs: Logs,
+    claims: Claims,
+    news: Receiver<News>,
+    teller: Sender<News>,
+    listener: Box<dyn FnMut(Event) + Send>,
+}
+
+impl RealWorld {
+    /// Opens the world. `listener` gets the public events, in order.
+    pub fn open(setting: Setting, listener: impl FnMut(Event) + Send + 'static) -> Result<Self> {
+        fs::create_dir_all(&setting.logs).map_err(|error| Error::File {
+            action: "create",
+            path: setting.logs.clone(),
+            reason: reason(&error),
+        })?;
+        let (teller, news) = channel();
+        let inputs = teller.clone();
+        let processes = RealProcesses::new(move |input| {
+            // Nobody listens any more when the run is over.
+            let _ = inputs.send(News::Input(input));
+        })
+        .map_err(|error| Error::Engine {
+            reason: error.to_string(),
+        })?;
+        let claimed = teller.clone();
+        let claims = Claims::new(move |fact| {
+            // Nobody listens any more when the run is over.
+            let _ = claimed.send(News::Fact(fact));
+        });
+        let began = now();
+        let interval = Duration::from_secs(setting.interval.max(1));
+        Ok(Self {
+            began,
+            interval,
+            next_beat: began + interval,
+            supervisor: Driver::new(None),
+            processes,
+            units: 0,
+            pending: Vec::new(),
+            steps: Arc::new(Steps {
+                git: setting.git,
+                root: setting.root,
+                lock: setting.worktree_lock,
+                env: setting.env,
+                submodules: setting.submodules,
+            }),
+            forge: setting.forge,
+            journal: JournalFile::create(&setting.journal)?,
+            logs: Logs::new(setting.logs, setting.redactor),
+            claims,
+            news,
+            teller,
+            listener: Box::new(listener),
+        })
+    }
+
+    /// What a person or a signal handler ends the run through.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.teller.clone())
+    }
+
+    /// Facts for the run, from news for the supervisor or for the run itself.
+    fn take_in(&mut self, news: News, facts: &mut Vec<Fact>) {
+        match news {
+            News::Fact(fact) => facts.push(fact),
+            News::Input(input) => {
+                let events = self.supervisor.handle(&mut self.processes, input);
+                facts.extend(events.into_iter().map(Fact::Unit));
+            }
+        }
+    }
+}
+
+/// What comes through the one channel.
+#[derive(Debug)]
+enum News {
+    Fact(Fact),
+    Input(Input),
+}
+
+/// Ends a run from outside of its thread.
+#[derive(Debug, Clone)]
+pub struct Canceller(Sender<News>);
+
+impl Canceller {
+    /// Asks the run to end; `exit_code` is what it leads to, 130 or 143.
+    pub fn cancel(&self, exit_code: u8, reason: CancelReason) {
+        // A run that is over needs no end.
+        let _ = self.0.send(News::Fact(Fact::Cancel { exit_code, reason }));
+    }
+}
+
+impl World for RealWorld {
+    fn now(&self) -> u64 {
+        u64::try_from(now().duration_since(self.began).as_micros()).unwrap_or(u64::MAX)
+    }
+
+    fn wall(&self) -> i64 {
+        wall().as_millisecond()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the World")]
+    fn uuid(&mut self) -> String {
+        uuid::Uuid::new_v4().to_string()
+    }
+
+    fn submit(&mut self, spec: UnitSpec) -> UnitId {
+        let unit = UnitId(self.units);
+        self.units += 1;
+        let events = self.supervisor.submit(&mut self.processes, unit, spec);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+        unit
+    }
+
+    fn cancel_units(&mut self, reason: CancelReason) {
+        let events = self.supervisor.cancel(&mut self.processes, None, reason);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+    }
+
+    fn begin(&mut self, operation: Operation) {
+        let (steps, forge) = (Arc::clone(&self.steps), Arc::clone(&self.forge));
+        let news = self.teller.clone();
+        let work = move || {
+            let completion = match operation {
+                Operation::Prepare(place) => steps.prepare(place),
+                Operation::Inspect { place, subject } => steps.inspect(&place, &subject),
+                Operation::Clean(place) => steps.clean(&place),
+                Operation::Forge { intent, request } => completion(intent, forge.perform(&request)),
+            };
+            // Nobody listens any more when the run is over.
+            let _ = news.send(News::Fact(Fact::Completed(completion)));
+        };
+        std::thread::spawn(work);
+    }
+
+    fn append(&mut self, lines: &str, sync: bool) -> Result<()> {
+        self.journal.append(lines, sync)
+    }
+
+    fn replace(&mut self, path: &Path, text: &str) -> Result<()> {
+        replace(path, text).map_err(|error| Error::File {
+            action: "write",
+            path: path.to_owned(),
+            reason: reason(&error),
+        })
+    }
+
+    fn log(&mut self, log: Log, text: &[u8]) {
+        let stamp =
+            (log == Log::Session).then(|| wall().strftime("%Y-%m-%dT%H:%M:%SZ ").to_string());
+        self.logs.write(log, stamp.as_deref(), text);
+    }
+
+    fn log_tail(&mut self, agent: u32) -> String {
+        self.logs.tail(Log::Agent(agent))
+    }
+
+    fn watch(&mut self, agent: u32, worktree: Option<&Path>) {
+        self.claims.watch(agent, worktree);
+    }
+
+    fn publish(&mut self, event: Event) {
+        (self.listener)(event);
+    }
+
+    fn next(&mut self) -> Vec<Fact> {
+        let mut facts = std::mem::take(&mut self.pending);
+        while facts.is_empty() {
+            let wait = self.next_beat.saturating_duration_since(now());
+            match self.news.recv_timeout(wait) {
+                Ok(first) => {
+                    self.take_in(first, &mut facts);
+                    while let Ok(more) = self.news.try_recv() {
+                        self.take_in(more, &mut facts);
+                    }
+                }
+                // Disconnected is impossible while `self.teller` lives.
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.next_beat = now() + self.interval;
+                    facts.push(Fact::Beat);
+                }
+            }
+        }
+        facts
+    }
+}
+
+fn completion(intent: Intent, reply: std::result::Result<Reply, ForgeError>) -> Completion {
+    match reply {
+        Ok(Reply::Created(created)) => Completion::Filed {
+            intent,
+            filed: Filed {
+                number: created.number,
+                url: created.url,
+                existed: created.existed,
+            },
+        },
+        Ok(other) => Completion::ForgeFailed {
+            intent,
+            reason: format!("an unexpected answer: {other:?}"),
+            remedy: "this is likely a bug".to_owned(),
+        },
+        Err(error) => {
+            let error = Error::from(error);
+            Completion::ForgeFailed {
+                intent,
+                reason: error.to_string(),
+                remedy: error.hint(),
+            }
+        }
+    }
+}
+
+/// Writes beside the file, then renames over it.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&beside, path)
+}
+
+/// What the system said, without Rust's error number.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error")
+        .map_or(text.clone(), |(before, _)| before.to_owned())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the World")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The wall clock.
+#[expect(clippy::disallowed_methods, reason = "this is the World")]
+pub fn wall() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}

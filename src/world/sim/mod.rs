@@ -1,0 +1,440 @@
+//! A world in which one seed decides everything: virtual time, and agents, git, a forge and a
+//! disk that misbehave.
+//!
+//! The whole run machine, its driver and the supervisor's machine and driver run here unchanged.
+//! Rules are checked as things happen and at the end; a broken rule names the seed, and the seed
+//! replays it: `SIMULATION_SEED=42 cargo test --lib simulation`.
+
+mod clock;
+mod processes;
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::forge::{MarkerKind, Request};
+use crate::run::event::Event;
+use crate::run::failure::{ErrorType, Failure, Stage};
+use crate::run::record::{Filed, Intent, Proof};
+use crate::supervisor::{CancelReason, Driver, UnitId, UnitSpec};
+
+use self::clock::Clock;
+use self::processes::{Behavior, ProcessHappening, SimProcesses};
+use super::{Completion, Fact, Log, Operation, Workplace, World};
+
+/// No run may take longer, in microseconds: a week.
+const LONGEST: u64 = 7 * 86_400 * 1_000_000;
+
+/// How hostile a world is. Every misfortune strikes once in so many times; 0 is never.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hostility {
+    /// A process does something else than to end well.
+    pub(crate) process: u64,
+    /// An agent that ends well has done nothing.
+    pub(crate) idle: u64,
+    /// A git operation fails.
+    pub(crate) git: u64,
+    /// The forge refuses.
+    pub(crate) forge: u64,
+    /// The disk is full from some record on.
+    pub(crate) disk: u64,
+    /// Somebody presses Ctrl-C.
+    pub(crate) interrupt: u64,
+}
+
+/// Everything that can happen.
+#[derive(Debug)]
+enum Happening {
+    Process(ProcessHappening),
+    Completed(Completion),
+    Claim(u32),
+    Beat,
+    Interrupt(CancelReason),
+}
+
+impl From<ProcessHappening> for Happening {
+    fn from(happening: ProcessHappening) -> Self {
+        Self::Process(happening)
+    }
+}
+
+/// What the world knows to be true of a task, whatever anybody claims.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Truth {
+    /// Commits that its agent made.
+    pub(crate) commits: u64,
+    /// The verify command ran and passed.
+    pub(crate) verified: Option<bool>,
+    /// Agents started.
+    pub(crate) starts: u32,
+}
+
+/// The simulated world.
+#[derive(Debug)]
+pub(crate) struct SimWorld {
+    processes: SimProcesses<Happening>,
+    supervisor: Driver,
+    hostility: Hostility,
+    interval: u64,
+    /// The journal as it is on disk, and how much of it is certain to survive.
+    pub(crate) journal: String,
+    pub(crate) synced: usize,
+    disk_fails_at: Option<usize>,
+    pub(crate) files: BTreeMap<PathBuf, String>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) truth: BTreeMap<u32, Truth>,
+    /// Objects by marker: master, task, kind.
+    pub(crate) forge: BTreeMap<(Option<String>, MarkerKind), Filed>,
+    watched: BTreeMap<u32, PathBuf>,
+    cancelled: bool,
+    units: u64,
+    /// What the supervisor said at once.
+    pending: Vec<Fact>,
+}
+
+impl SimWorld {
+    pub(crate) fn new(seed: u64, hostility: Hostility, limit: usize) -> Self {
+        let mut clock = Clock::new(seed);
+        let strikes = |clock: &mut Clock<Happening>, n: u64| n > 0 && clock.once_in(n);
+        let disk_fails_at = strikes(&mut clock, hostility.disk)
+            .then(|| usize::try_from(clock.below(40_000)).unwrap_or_default());
+        if strikes(&mut clock, hostility.interrupt) {
+            let delay = clock.milliseconds(0, 2_000_000);
+            clock.after(delay, Happening::Interrupt(CancelReason::Interrupted));
+            if clock.once_in(2) {
+                let later = delay + clock.milliseconds(0, 3_000);
+                clock.after(later, Happening::Interrupt(CancelReason::SecondSignal));
+            }
+        }
+        let interval = 30_000_000;
+        clock.after(interval, Happening::Beat);
+        Self {
+            processes: SimProcesses::new(clock, limit),
+            supervisor: Driver::new(None),
+            hostility,
+            interval,
+            journal: String::new(),
+            synced: 0,
+            disk_fails_at,
+            files: BTreeMap::new(),
+            events: Vec::new(),
+            truth: BTreeMap::new(),
+            forge: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            cancelled: false,
+            units: 0,
+            pending: Vec::new(),
+        }
+    }
+
+    /// The end of the journal, for a run that does not end.
+    fn last_words(&self) -> String {
+        let lines: Vec<_> = self.journal.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+
+    /// The rules of the world that were broken, those of the end included.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let mut violations = self.processes.violations.clone();
+        if !self.processes.all_gone() {
+            violations.push("a process outlived the orchestration".to_owned());
+        }
+        violations
+    }
+
+    /// Whether the disk was made to fail in this world.
+    pub(crate) const fn disk_fails(&self) -> bool {
+        self.disk_fails_at.is_some()
+    }
+
+    fn strikes(&mut self, n: u64) -> bool {
+        n > 0 && self.processes.clock.once_in(n)
+    }
+
+    fn destiny(&mut self) -> Behavior {
+        if !self.strikes(self.hostility.process) {
+            return Behavior::Exits(0);
+        }
+        *self.processes.clock.pick(&[
+            Behavior::Exits(1),
+            Behavior::Exits(137),
+            Behavior::Crashes(11),
+            Behavior::Hangs,
+            Behavior::Stubborn,
+            Behavior::Leaks,
+            Behavior::HoldsPipes,
+            Behavior::Missing,
+        ])
+    }
+
+    /// The agent whose worktree a unit runs in, and whether it is a shell command.
+    fn subject(spec: &UnitSpec) -> Option<(u32, bool)> {
+        let place = spec.working_dir.as_ref()?.file_name()?.to_str()?;
+        let agent = place.rsplit('-').next()?.parse().ok()?;
+        Some((agent, spec.program == "sh"))
+    }
+
+    fn after(&mut self, from: u64, to: u64, happening: Happening) {
+        let delay = self.processes.clock.milliseconds(from, to);
+        self.processes.clock.after(delay, happening);
+    }
+
+    fn facts(&mut self, happening: Happening) -> Vec<Fact> {
+        match happening {
+            Happening::Process(happening) => {
+                let Some(input) = self.processes.happen(happening) else {
+                    return Vec::new();
+                };
+                let events = self.supervisor.handle(&mut self.processes, input);
+                events.into_iter().map(Fact::Unit).collect()
+            }
+            Happening::Completed(completion) => vec![Fact::Completed(completion)],
+            Happening::Claim(agent) => {
+                if !self.watched.contains_key(&agent) {
+                    return Vec::new();
+                }
+                self.after(1_000, 120_000, Happening::Claim(agent));
+                if self.processes.clock.once_in(5) {
+                    return vec![Fact::BadClaim {
+                        agent,
+                        reason: "not JSON".to_owned(),
+                    }];
+                }
+                let percent = u8::try_from(self.processes.clock.below(101)).ok();
+                vec![Fact::Claim {
+                    agent,
+                    stage: Some("Implementing feature".to_owned()),
+                    percent,
+                }]
+            }
+            Happening::Beat => {
+                self.processes.clock.after(self.interval, Happening::Beat);
+                vec![Fact::Beat]
+            }
+            Happening::Interrupt(reason) => vec![Fact::Cancel {
+                exit_code: 130,
+                reason,
+            }],
+        }
+    }
+
+    fn ask_forge(&mut self, intent: Intent, request: &Request) -> Completion {
+        if self.strikes(self.hostility.forge) {
+            return Completion::ForgeFailed {
+                intent,
+                reason: "the forge is down".to_owned(),
+                remedy: "wait".to_owned(),
+            };
+        }
+        let marker = match request {
+            Request::CreateIssue(issue) => &issue.marker,
+            Request::CreatePull(pull) => &pull.marker,
+            Request::Comment(comment) => &comment.marker,
+            Request::Adopt { marker, .. } => marker,
+            Request::Issue { .. } | Request::Marked { .. } | Request::Close { .. } => {
+                return Completion::ForgeFailed {
+                    intent,
+                    reason: "not asked in a run".to_owned(),
+                    remedy: String::new(),
+                };
+            }
+        };
+        let key = (marker.task.clone(), marker.kind);
+        let number = self.forge.len() as u64 + 2;
+        let filed = match self.forge.get(&key) {
+            Some(filed) => Filed {
+                existed: true,
+                ..filed.clone()
+            },
+            None => {
+                let filed = Filed {
+                    number,
+                    url: format!("forge/{number}.md"),
+                    existed: false,
+                };
+                self.forge.insert(key, filed.clone());
+                filed
+            }
+        };
+        Completion::Filed { intent, filed }
+    }
+
+    fn carry_out(&mut self, operation: Operation) -> Completion {
+        match operation {
+            Operation::Forge { intent, request } => self.ask_forge(intent, &request),
+            Operation::Prepare(place) => {
+                if self.strikes(self.hostility.git) {
+                    let failure = Failure::new(
+                        Stage::Parsing,
+                        ErrorType::FileConflict,
+                        "git worktree add failed: the branch exists",
+                    );
+                    return Completion::Failed {
+                        agent: place.agent,
+                        failure,
+                    };
+                }
+                Completion::Prepared(place)
+            }
+            Operation::Inspect { place, .. } => self.inspect(&place),
+            Operation::Clean(place) => {
+                let kept = self
+                    .strikes(self.hostility.git)
+                    .then(|| "the worktree has uncommitted files".to_owned());
+                Completion::Cleaned {
+                    agent: place.agent,
+                    kept,
+                }
+            }
+        }
+    }
+
+    fn inspect(&mut self, place: &Workplace) -> Completion {
+        let agent = place.agent;
+        if self.strikes(self.hostility.git) {
+            let failure = Failure::new(
+                Stage::Implementation,
+                ErrorType::FileConflict,
+                "git commit failed",
+            );
+            return Completion::Failed { agent, failure };
+        }
+        let commits = self.truth.entry(agent).or_default().commits;
+        let proof = Proof {
+            commits,
+            files: commits,
+            insertions: commits * 10,
+            ..Proof::default()
+        };
+        Completion::Inspected { agent, proof }
+    }
+}
+
+impl World for SimWorld {
+    fn now(&self) -> u64 {
+        self.processes.clock.now()
+    }
+
+    fn wall(&self) -> i64 {
+        1_764_590_400_000 + i64::try_from(self.now() / 1000).unwrap_or(i64::MAX)
+    }
+
+    fn uuid(&mut self) -> String {
+        let (high, low) = (
+            self.processes.clock.below(1 << 48),
+            self.processes.clock.below(1 << 48),
+        );
+        format!("00000000-0000-4000-8000-{:012x}", high ^ low)
+    }
+
+    fn submit(&mut self, spec: UnitSpec) -> UnitId {
+        let unit = UnitId(self.units);
+        self.units += 1;
+        if self.cancelled {
+            self.processes
+                .violations
+                .push(format!("{unit} submitted after the cancel"));
+        }
+        let destiny = self.destiny();
+        if let Some((agent, shell)) = Self::subject(&spec) {
+            let well = matches!(
+                destiny,
+                Behavior::Exits(0) | Behavior::Leaks | Behavior::HoldsPipes
+            );
+            let idle = self.strikes(self.hostility.idle);
+            let truth = self.truth.entry(agent).or_default();
+            if shell {
+                truth.verified = Some(well);
+            } else {
+                truth.starts += 1;
+                truth.commits = u64::from(!idle);
+            }
+        } else {
+            self.processes
+                .violations
+                .push(format!("{unit} runs in no worktree"));
+        }
+        self.processes.destiny.insert(unit, destiny);
+        let events = self.supervisor.submit(&mut self.processes, unit, spec);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+        unit
+    }
+
+    fn cancel_units(&mut self, reason: CancelReason) {
+        self.cancelled = true;
+        let events = self.supervisor.cancel(&mut self.processes, None, reason);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+    }
+
+    fn begin(&mut self, operation: Operation) {
+        let completion = self.carry_out(operation);
+        self.after(1, 5_000, Happening::Completed(completion));
+    }
+
+    fn append(&mut self, lines: &str, sync: bool) -> Result<()> {
+        if self
+            .disk_fails_at
+            .is_some_and(|limit| self.journal.len() + lines.len() > limit)
+        {
+            return Err(Error::File {
+                action: "write",
+                path: PathBuf::from("journal.jsonl"),
+                reason: "No space left on device".to_owned(),
+            });
+        }
+        self.journal.push_str(lines);
+        if sync {
+            self.synced = self.journal.len();
+        }
+        Ok(())
+    }
+
+    fn replace(&mut self, path: &Path, text: &str) -> Result<()> {
+        self.files.insert(path.to_owned(), text.to_owned());
+        Ok(())
+    }
+
+    fn log(&mut self, _log: Log, _text: &[u8]) {}
+
+    fn log_tail(&mut self, _agent: u32) -> String {
+        "error: something went wrong\n".to_owned()
+    }
+
+    fn watch(&mut self, agent: u32, worktree: Option<&Path>) {
+        match worktree {
+            Some(path) => {
+                self.watched.insert(agent, path.to_owned());
+                self.after(1_000, 60_000, Happening::Claim(agent));
+            }
+            None => {
+                self.watched.remove(&agent);
+            }
+        }
+    }
+
+    fn publish(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    fn next(&mut self) -> Vec<Fact> {
+        if !self.pending.is_empty() {
+            return std::mem::take(&mut self.pending);
+        }
+        loop {
+            let Some(happening) = self.processes.clock.advance() else {
+                // The heartbeat never stops, so an empty queue cannot be.
+                return vec![Fact::Beat];
+            };
+            assert!(
+                self.now() < LONGEST,
+                "it does not end:\n{}",
+                self.last_words()
+            );
+            let facts = self.facts(happening);
+            if !facts.is_empty() {
+                return facts;
+            }
+        }
+    }
+}

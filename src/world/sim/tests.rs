@@ -1,0 +1,271 @@
+//! Seeds against rules: whatever happens, an orchestration keeps its promises.
+
+use std::collections::BTreeSet;
+
+use super::{Hostility, SimWorld};
+use crate::forge::MarkerKind;
+use crate::run::driver::Driver;
+use crate::run::event::{Event, EventKind};
+use crate::run::journal;
+use crate::run::operation::Site;
+use crate::run::record::{Body, Filed, Settings, Start, TaskSpec};
+use crate::run::state::State;
+use crate::run::summary::{Summary, TaskStatus};
+
+/// What is run in a world: as random as the world itself.
+fn start(seed: u64) -> Start {
+    let mut chance = fastrand::Rng::with_seed(seed ^ 0x5eed);
+    let tasks = chance.u32(1..=12);
+    Start {
+        orchestration: "orch-local-1-20260101-1200".to_owned(),
+        label: "local-1".to_owned(),
+        source: "plan.md".to_owned(),
+        master: Filed {
+            number: 1,
+            url: "forge/1.md".to_owned(),
+            existed: false,
+        },
+        local: true,
+        title: "A plan".to_owned(),
+        opening: "Why it is done.".to_owned(),
+        base: "main".to_owned(),
+        base_commit: "0".repeat(40),
+        worktrees: "/sim/repository.worktrees".to_owned(),
+        logs: ".claude/runtime/logs/orch-local-1-20260101-1200".to_owned(),
+        summary_path: ".claude/runtime/parallel/local-1/summary.md".to_owned(),
+        settings: Settings {
+            max_workers: chance.usize(1..=6),
+            batch_size: chance.bool().then(|| chance.usize(1..=5)),
+            // An agent that hangs ends only by a time limit.
+            timeout: (hostility(seed).process > 0 || chance.bool()).then_some(600.0),
+            interval: 30,
+            threshold: chance.u8(0..=100),
+            setup: chance.bool().then(|| "make setup".to_owned()),
+            verify: chance.bool().then(|| "make test".to_owned()),
+            keep_worktrees: chance.bool(),
+            draft: false,
+            agent: "scripted".to_owned(),
+            model: None,
+        },
+        tasks: (1..=tasks)
+            .map(|agent| TaskSpec {
+                agent,
+                key: format!("key{agent}"),
+                title: format!("Task {agent}"),
+                description: String::new(),
+                acceptance: Vec::new(),
+                adopts: None,
+            })
+            .collect(),
+    }
+}
+
+fn hostility(seed: u64) -> Hostility {
+    let mut chance = fastrand::Rng::with_seed(seed ^ 0xbad);
+    let mut once_in = |options: &[u64]| options[chance.usize(0..options.len())];
+    Hostility {
+        process: once_in(&[0, 2, 4, 20]),
+        idle: once_in(&[0, 3, 10]),
+        git: once_in(&[0, 10, 40]),
+        forge: once_in(&[0, 0, 15, 60]),
+        disk: once_in(&[0, 0, 0, 2]),
+        interrupt: once_in(&[0, 0, 1]),
+    }
+}
+
+/// One orchestration in one world; the broken rules.
+fn run(seed: u64) -> Vec<String> {
+    let hostility = hostility(seed);
+    let start = start(seed);
+    let mut world = SimWorld::new(seed, hostility, start.settings.max_workers);
+    let site = Site::for_simulation(&start);
+    let outcome = Driver::begin(&mut world, site, start.clone(), Vec::new()).and_then(Driver::run);
+    let mut broken = world.violations();
+    let mut rule = |kept: bool, text: String| {
+        if !kept {
+            broken.push(text);
+        }
+    };
+    rule(
+        world
+            .events
+            .windows(2)
+            .all(|pair| pair[0].seq < pair[1].seq),
+        "events out of order".to_owned(),
+    );
+    let read = match journal::read(world.journal.as_bytes()) {
+        Ok(read) => read,
+        Err(corrupt) => return vec![corrupt.to_string()],
+    };
+    match outcome {
+        Err(error) => {
+            let expected = world.disk_fails() || hostility.forge > 0;
+            rule(expected, format!("broke without a cause: {error}"));
+            let told = matches!(
+                world.events.last(),
+                Some(Event {
+                    kind: EventKind::Error { .. },
+                    ..
+                })
+            );
+            rule(
+                told || world.journal.is_empty(),
+                "broke without a last word".to_owned(),
+            );
+        }
+        Ok(outcome) => {
+            rule(!read.torn, "torn without a crash".to_owned());
+            rule(
+                world.synced == world.journal.len(),
+                "ended before all was on disk".to_owned(),
+            );
+            match State::replay(&read.records) {
+                None => rule(false, "the journal has no start".to_owned()),
+                Some(state) => {
+                    rule(
+                        state.finished == Some(outcome.exit_code),
+                        "the journal replays to another end".to_owned(),
+                    );
+                    rule(
+                        state.summary() == outcome.summary,
+                        "the journal replays to another summary".to_owned(),
+                    );
+                }
+            }
+            let last = world.events.last().map(|event| &event.kind);
+            rule(
+                matches!(last, Some(EventKind::OrchestrationFinished { exit_code, .. }) if *exit_code == outcome.exit_code),
+                "the last event is not the end".to_owned(),
+            );
+            broken.extend(truthful(&world, &start, &outcome.summary));
+        }
+    }
+    let ends = read.records.iter().filter_map(|record| match &record.body {
+        Body::TaskEnded { agent, .. } => Some(*agent),
+        _ => None,
+    });
+    let mut seen = BTreeSet::new();
+    for agent in ends {
+        if !seen.insert(agent) {
+            broken.push(format!("Agent-{agent} ended twice"));
+        }
+    }
+    broken
+}
+
+/// Whether the summary says what the world knows to be true.
+fn truthful(world: &SimWorld, start: &Start, summary: &Summary) -> Vec<String> {
+    let mut broken = Vec::new();
+    let interrupted = summary.exit_code == 130;
+    for task in &summary.tasks {
+        let key = Some(format!("key{}", task.agent));
+        let pull = world.forge.get(&(key.clone(), MarkerKind::Pull));
+        let diagnostic = world.forge.get(&(key, MarkerKind::Diagnostic));
+        let truth = world.truth.get(&task.agent).cloned().unwrap_or_default();
+        let succeeded = task.status == TaskStatus::Completed;
+        let who = &task.agent_id;
+        if succeeded {
+            if truth.commits == 0 {
+                broken.push(format!("{who} succeeded without a commit"));
+            }
+            if start.settings.verify.is_some() && truth.verified != Some(true) {
+                broken.push(format!("{who} succeeded without verification"));
+            }
+            if pull.is_none() {
+                broken.push(format!("{who} succeeded without a change request"));
+            }
+        } else if task.error.is_none() {
+            broken.push(format!("{who} failed without a reason"));
+        }
+        if pull.is_some() && truth.verified == Some(false) && start.settings.verify.is_some() {
+            broken.push(format!("{who} was published although verification failed"));
+        }
+        if pull.map(|filed| filed.number) != task.pr_number {
+            broken.push(format!(
+                "{who}: the summary has another change request than the forge"
+            ));
+        }
+        if diagnostic.map(|filed| filed.number) != task.follow_up_issue {
+            broken.push(format!(
+                "{who}: the summary has another diagnostic issue than the forge"
+            ));
+        }
+        if succeeded && diagnostic.is_some() {
+            broken.push(format!("{who} succeeded and has a diagnostic issue"));
+        }
+        if !interrupted && truth.starts > 1 {
+            broken.push(format!("{who} was started {} times", truth.starts));
+        }
+    }
+    if summary.successful + summary.failed != summary.total_sub_tasks {
+        broken.push("the counts do not add up".to_owned());
+    }
+    let rate = summary.successful * 100;
+    let expected = match summary.successful {
+        _ if interrupted => 130,
+        n if n == summary.total_sub_tasks => 0,
+        0 => 2,
+        _ if rate >= usize::from(start.settings.threshold) * summary.total_sub_tasks => 1,
+        _ => 2,
+    };
+    if summary.exit_code != expected {
+        broken.push(format!(
+            "exit code {} where {expected} follows",
+            summary.exit_code
+        ));
+    }
+    broken
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_SEEDS").unwrap_or(1_000),
+    }
+}
+
+#[test]
+fn simulation_keeps_every_promise_for_every_seed() {
+    let seeds = seeds();
+    let count = seeds.end - seeds.start;
+    for seed in seeds {
+        let broken = run(seed);
+        assert!(
+            broken.is_empty(),
+            "seed {seed} breaks: {broken:#?}\nreplay it with SIMULATION_SEED={seed}"
+        );
+    }
+    println!("{count} seeds kept every promise");
+}
+
+#[test]
+fn simulation_of_one_seed_gives_the_same_journal_twice() {
+    for seed in 0..20 {
+        let journal = || {
+            let start = start(seed);
+            let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
+            let site = Site::for_simulation(&start);
+            let _ = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
+            world.journal
+        };
+        assert_eq!(journal(), journal(), "seed {seed}");
+    }
+}
+
+#[test]
+fn simulation_meets_every_kind_of_end() {
+    let mut ends = BTreeSet::new();
+    for seed in 0..300 {
+        let start = start(seed);
+        let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
+        let site = Site::for_simulation(&start);
+        let outcome = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
+        ends.insert(outcome.map_or_else(|error| error.exit_code(), |outcome| outcome.exit_code));
+    }
+    assert_eq!(ends, BTreeSet::from([0, 1, 2, 5, 9, 130]));
+}
