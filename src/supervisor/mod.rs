@@ -18,6 +18,7 @@ mod command;
 pub mod driver;
 pub mod engine;
 pub mod event;
+mod limit;
 pub mod machine;
 pub mod mark;
 pub mod output;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rustix::io::Errno;
 
 use self::owned::Owned;
 pub(super) use self::protocol::{Command, Inbox, OwnerId};
@@ -25,7 +26,8 @@ use self::protocol::{EventSink, FactSink};
 use self::timers::Timers;
 use super::clock;
 use super::driver::{Driver, UnitEvent};
-use super::event::{Input, Moment, OutputStream, UnitId};
+use super::event::{Input, Moment, OutputStream, SpawnError, UnitId};
+use super::limit::DescriptorLimit;
 use super::mark::Mark;
 use super::output::Captured;
 use super::process::{Child, GroupSignal};
@@ -77,6 +79,7 @@ pub(super) struct Reactor {
     mark: Mark,
     since: u64,
     containment: Containment,
+    limit: DescriptorLimit,
     owners: HashMap<OwnerId, Owner>,
     /// Live children under keys that are never used again, so that late news reach nobody else.
     units: HashMap<u64, Live>,
@@ -111,6 +114,7 @@ impl Reactor {
             mark,
             since: own.map_or(0, |process| process.start),
             containment,
+            limit: DescriptorLimit::default(),
             owners: HashMap::new(),
             units: HashMap::new(),
             keys: HashMap::new(),
@@ -388,6 +392,7 @@ impl Reactor {
         match Unit::start(id, &mut wish.spec, self.mark.unit(key), &wish.captured) {
             Ok(unit) => {
                 let pid = unit.child.pid();
+                self.limit.restore_in(pid);
                 let complete = self.register(key, &unit);
                 if unit.has_terminal() {
                     if self.terminals.is_empty() {
@@ -410,6 +415,11 @@ impl Reactor {
                     self.watch(key);
                 }
             }
+            Err(Refusal::Error(SpawnError::Resources { errno }))
+                if errno == Errno::MFILE.raw_os_error() && self.limit.raise() =>
+            {
+                self.start(wish);
+            }
             Err(Refusal::Busy) if wish.tries < BUSY_TRIES => {
                 wish.tries += 1;
                 if self.delayed.is_empty() && self.watched.is_empty() {
@@ -420,7 +430,7 @@ impl Reactor {
             Err(refusal) => {
                 let error = match refusal {
                     Refusal::Error(error) => error,
-                    Refusal::Busy => super::command::explain(rustix::io::Errno::TXTBSY, &wish.spec),
+                    Refusal::Busy => super::command::explain(Errno::TXTBSY, &wish.spec),
                 };
                 self.facts
                     .push_back((owner, Input::SpawnFailed { unit: id, error }));

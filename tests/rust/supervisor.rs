@@ -614,6 +614,38 @@ fn children_are_ended_when_their_owner_is_dropped() {
     }
 }
 
+/// Run in a process of its own, with few descriptors, by the test below.
+#[test]
+#[ignore = "not a test: the program that the test of descriptor limits starts"]
+fn with_few_descriptors() {
+    let pool = Pool::new(None).unwrap();
+    for _ in 0..100 {
+        pool.submit(UnitSpec {
+            stdin: Stdin::Terminal,
+            ..sh("sleep 1; ulimit -Sn")
+        })
+        .unwrap();
+    }
+    for finished in drain(&pool) {
+        assert_eq!(finished.outcome, Outcome::Success);
+        assert_eq!(stdout(&finished), "64\n");
+    }
+}
+
+#[test]
+fn more_children_than_the_first_limit_of_descriptors_allows_can_live_at_once() {
+    let script = "ulimit -Sn 64; exec \"$0\" --exact supervisor::with_few_descriptors --ignored";
+    let own = std::env::current_exe().unwrap().into_os_string();
+    let args = ["-c".into(), script.into(), own];
+    let finished = run(UnitSpec::new("/bin/sh").args::<OsString>(args));
+    assert_eq!(finished.outcome, Outcome::Success, "{}", stdout(&finished));
+    assert!(
+        stdout(&finished).contains("1 passed"),
+        "{}",
+        stdout(&finished)
+    );
+}
+
 #[test]
 fn three_hundred_silent_children_cost_next_to_nothing() {
     let pool = Pool::new(None).unwrap();
