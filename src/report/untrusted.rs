@@ -3,6 +3,8 @@
 //! Pure. What leaves here writes nothing to a terminal, mentions nobody, closes no issue and
 //! hides nothing that follows it, while people can still read it.
 
+use pulldown_cmark::{Event, Options, Parser, Tag};
+
 /// The longest title that GitHub takes, in characters.
 pub const TITLE_LIMIT: usize = 256;
 
@@ -69,29 +71,80 @@ pub fn inline(text: &str) -> String {
 }
 
 /// Untrusted Markdown that keeps its form: it mentions nobody and holds no HTML, which could
-/// hide what follows it; code stays as it is, and a code block that it leaves open is closed.
+/// hide what follows it; a code block that it leaves open is closed.
+///
+/// What cannot be made harmless in that form is shown as a block of plain text.
 pub fn block(text: &str) -> String {
-    let mut fence: Option<String> = None;
-    let mut lines = Vec::new();
-    for line in escape_control(text).trim().lines() {
-        let marks = fence_marks(line);
-        match (&fence, marks) {
-            (None, Some(marks)) => {
-                fence = Some(marks.to_owned());
-                lines.push(line.to_owned());
+    let text = escape_control(text);
+    let text = text.trim();
+    [defuse(text, true), defuse(text, false)]
+        .iter()
+        .flat_map(|safe| {
+            let closing =
+                |mark: char| format!("{safe}\n{}", mark.to_string().repeat(run(text, mark)));
+            [safe.clone(), closing('`'), closing('~')]
+        })
+        .find(|candidate| is_harmless(candidate))
+        .unwrap_or_else(|| fenced("text", text))
+}
+
+/// Asks a Markdown parser rather than ourselves: no HTML, no mention, and a heading that follows
+/// is one.
+fn is_harmless(text: &str) -> bool {
+    let whole = format!("{text}\n\n# end\n");
+    let (mut depth, mut is_code, mut ends) = (0_usize, false, false);
+    for (event, range) in Parser::new_ext(&whole, Options::ENABLE_TABLES).into_offset_iter() {
+        match event {
+            Event::Html(_) | Event::InlineHtml(_) => return false,
+            Event::Text(text) if !is_code && mentions(&text) => return false,
+            Event::Start(Tag::Heading { .. }) if depth == 0 => {
+                ends |= range.start > text.len();
+                depth += 1;
             }
-            (Some(open), marks) => {
-                let closes = marks.is_some_and(|marks| marks.starts_with(open.as_str()))
-                    && line.trim().chars().all(|letter| open.starts_with(letter));
-                lines.push(line.to_owned());
-                if closes {
-                    fence = None;
-                }
+            Event::Start(tag) => {
+                is_code = matches!(tag, Tag::CodeBlock(_));
+                depth += 1;
             }
-            (None, None) => lines.push(defuse_line(line)),
+            Event::End(_) => {
+                is_code = false;
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
         }
     }
-    lines.extend(fence);
+    ends
+}
+
+fn mentions(text: &str) -> bool {
+    let mut before = ' ';
+    text.chars()
+        .zip(text.chars().skip(1))
+        .any(|(letter, next)| {
+            let found = letter == '@' && next.is_alphanumeric() && !before.is_alphanumeric();
+            before = letter;
+            found
+        })
+}
+
+/// Takes the teeth out of every line, or of all that is not code by the look of it.
+fn defuse(text: &str, keep_code: bool) -> String {
+    let mut fence: Option<&str> = None;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let marks = fence_marks(line);
+        lines.push(if keep_code && (fence.is_some() || marks.is_some()) {
+            line.to_owned()
+        } else if keep_code {
+            defuse_around_code(line)
+        } else {
+            defuse_piece(line)
+        });
+        fence = match (fence, marks) {
+            (None, marks) => marks,
+            (Some(open), Some(marks)) if marks.starts_with(open) => None,
+            (open, _) => open,
+        };
+    }
     lines.join("\n")
 }
 
@@ -106,12 +159,11 @@ pub fn quote(text: &str) -> String {
 
 /// A code block around text, with a fence longer than any in it.
 pub fn fenced(info: &str, text: &str) -> String {
-    let longest = text
-        .split(|letter| letter != '`')
-        .map(str::len)
-        .max()
-        .unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = if text.contains("```") {
+        "`".repeat(run(text, '`') + 1)
+    } else {
+        "```".into()
+    };
     format!("{fence}{info}\n{}\n{fence}", text.trim_end_matches('\n'))
 }
 
@@ -140,25 +192,25 @@ pub fn plain(text: &str) -> String {
 
 const ZERO_WIDTH_SPACE: char = '\u{200b}';
 
-fn defuse_line(line: &str) -> String {
-    let mut safe = String::with_capacity(line.len());
+fn defuse_around_code(line: &str) -> String {
     // Odd pieces stand between backticks, unless the last one is never closed.
     let pieces: Vec<_> = line.split('`').collect();
-    for (index, piece) in pieces.iter().enumerate() {
-        if index > 0 {
-            safe.push('`');
-        }
-        let is_code = index % 2 == 1 && index + 1 < pieces.len();
-        if is_code {
-            safe.push_str(piece);
-        } else {
-            defuse_into(&mut safe, piece);
-        }
-    }
-    safe
+    let safe: Vec<_> = (0..)
+        .zip(&pieces)
+        .map(|(index, piece): (usize, _)| {
+            let is_code = index % 2 == 1 && index + 1 < pieces.len();
+            if is_code {
+                (*piece).to_owned()
+            } else {
+                defuse_piece(piece)
+            }
+        })
+        .collect();
+    safe.join("`")
 }
 
-fn defuse_into(safe: &mut String, piece: &str) {
+fn defuse_piece(piece: &str) -> String {
+    let mut safe = String::with_capacity(piece.len());
     let mut before = ' ';
     let mut letters = piece.chars().peekable();
     while let Some(letter) = letters.next() {
@@ -175,6 +227,13 @@ fn defuse_into(safe: &mut String, piece: &str) {
         }
         before = letter;
     }
+    safe
+}
+
+/// The length of the longest run of `mark`, at least that of a fence.
+fn run(text: &str, mark: char) -> usize {
+    let longest = text.split(|letter| letter != mark).map(str::len).max();
+    longest.unwrap_or(0).max(3)
 }
 
 /// The run of backticks or tildes that opens or closes a code block.
@@ -283,7 +342,33 @@ mod tests {
         assert_eq!(plain(text), "red x\ny\\u{202e}z\\u{8}");
     }
 
+    fn markdown() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            "[a-z@<>`~#*_ \\-\n\t\\\\|!&:/\\[\\]()0-9]{0,20}",
+            "[`~]{1,5}",
+            "\n {0,6}(```|~~~|- |> |1. |<b>|<!--|\\|)",
+            Just("@ada <div>\n".to_owned()),
+        ];
+        proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
     proptest! {
+        #[test]
+        fn no_markdown_hides_what_follows_it(text in markdown()) {
+            prop_assert!(is_harmless(&block(&text)), "{}", block(&text));
+            prop_assert!(is_harmless(&quote(&text)), "{}", quote(&text));
+        }
+
+        #[test]
+        fn a_title_within_markdown_is_nothing_but_text(text in markdown()) {
+            let line = format!("**Task**: {}", inline(&text));
+            let inner = Parser::new_ext(&line, Options::all()).skip(5);
+            for event in inner {
+                let is_text = matches!(event, Event::Text(_) | Event::End(_));
+                prop_assert!(is_text, "{:?} in {}", event, line);
+            }
+        }
+
         #[test]
         fn nothing_treacherous_is_left(text in ".*") {
             prop_assert!(!title(&text).chars().any(is_treacherous));
