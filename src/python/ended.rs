@@ -1,8 +1,9 @@
 //! How a process ended and what it wrote, decoded when Python asks for it.
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
-use crate::supervisor::{Exit, Finished, Newlines, Outcome};
+use crate::supervisor::{CapturedStream, Exit, Finished, Newlines, Outcome};
 
 /// How many bytes may be needed to show one character: four, or one and a `\r` that is dropped.
 const BYTES_PER_CHARACTER: usize = 5;
@@ -46,13 +47,13 @@ impl Ended {
     }
 
     /// Standard output: UTF-8 with replacement, `\n` at the ends of lines (COMPATIBILITY 6).
-    fn output(&self, py: Python<'_>) -> String {
-        py.detach(|| self.0.captured.stdout.text(Newlines::Universal))
+    fn output<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        text(py, &self.0.captured.stdout)
     }
 
     /// Standard error, in the same way.
-    fn stderr(&self, py: Python<'_>) -> String {
-        py.detach(|| self.0.captured.stderr.text(Newlines::Universal))
+    fn stderr<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        text(py, &self.0.captured.stderr)
     }
 
     /// The first `count` characters of standard error.
@@ -64,4 +65,9 @@ impl Ended {
         );
         text.chars().take(count).collect()
     }
+}
+
+/// Python's own copy is the only one: output may be as long as memory allows.
+fn text<'py>(py: Python<'py>, stream: &CapturedStream) -> Bound<'py, PyString> {
+    stream.with_text(Newlines::Universal, |text| PyString::new(py, text))
 }

@@ -27,6 +27,10 @@ use crate::supervisor::{
 /// How long a waiting main thread may leave a signal unseen.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 
+/// How much text one batch of news holds at least before it is handed over, in bytes. More waits
+/// in the engine, where it costs no memory.
+const BATCH: usize = 256 * 1024;
+
 /// One pool of the engine. It limits nothing: Python holds the slots, since threads take some.
 #[pyclass(name = "Pool", module = "orchestration._core", frozen)]
 pub(super) struct PyPool {
@@ -116,14 +120,40 @@ impl PyPool {
         }
     }
 
-    /// Returns all news there is, without waiting.
+    /// Returns news without waiting: all there is or, where that is much text, a part of it.
     fn poll<'py>(&self, py: Python<'py>) -> PyResult<Vec<News<'py>>> {
         self.bell.hush();
         let pool = self.pool()?;
-        let events = std::iter::from_fn(|| pool.next(Some(Duration::ZERO)));
-        events
-            .filter_map(|event| news(py, event).transpose())
-            .collect()
+        let mut batch = Vec::new();
+        let mut text = 0;
+        while let Some(event) = pool.next(Some(Duration::ZERO)) {
+            match event {
+                UnitEvent::Started { .. } | UnitEvent::Snapshot(_) => {}
+                UnitEvent::Output {
+                    unit,
+                    stream,
+                    chunk,
+                } => {
+                    let stream = match stream {
+                        OutputStream::Stdout => 1,
+                        OutputStream::Stderr => 2,
+                    };
+                    let bytes = chunk.bytes();
+                    let lines = PyString::new(py, &decode(&bytes, Newlines::Universal));
+                    batch.push((unit.0, stream, lines.into_any()));
+                    text += bytes.len();
+                }
+                UnitEvent::Finished(finished) => {
+                    let unit = finished.unit.0;
+                    batch.push((unit, 0, Bound::new(py, Ended(finished))?.into_any()));
+                }
+            }
+            if text >= BATCH {
+                self.bell.ring();
+                break;
+            }
+        }
+        Ok(batch)
     }
 
     /// A descriptor that is readable while there are news; it belongs to the pool.
@@ -176,30 +206,6 @@ impl Drop for PyPool {
 
 /// A number, a stream (0 for the end, 1 and 2 for output), and the end or the text.
 type News<'py> = (u64, u8, Bound<'py, PyAny>);
-
-fn news(py: Python<'_>, event: UnitEvent) -> PyResult<Option<News<'_>>> {
-    Ok(match event {
-        UnitEvent::Started { .. } | UnitEvent::Snapshot(_) => None,
-        UnitEvent::Output {
-            unit,
-            stream,
-            chunk,
-        } => {
-            let stream = match stream {
-                OutputStream::Stdout => 1,
-                OutputStream::Stderr => 2,
-            };
-            let bytes = chunk.bytes();
-            let text = decode(&bytes, Newlines::Universal);
-            Some((unit.0, stream, PyString::new(py, &text).into_any()))
-        }
-        UnitEvent::Finished(finished) => Some((
-            finished.unit.0,
-            0,
-            Bound::new(py, Ended(finished))?.into_any(),
-        )),
-    })
-}
 
 fn os_string(bytes: &[u8]) -> OsString {
     OsString::from_vec(bytes.to_vec())

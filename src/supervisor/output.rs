@@ -65,7 +65,7 @@ struct Buffer {
 #[derive(Debug)]
 enum Store {
     Memory(Vec<u8>),
-    Spooled { file: File, len: u64 },
+    Spooled { file: Arc<File>, len: u64 },
     Mapped(Mmap),
 }
 
@@ -109,9 +109,14 @@ impl CapturedStream {
 
     /// The bytes as text: UTF-8, where what is not UTF-8 becomes U+FFFD.
     pub fn text(&self, newlines: Newlines) -> String {
+        self.with_text(newlines, str::to_owned)
+    }
+
+    /// Hands the text to `reader` without a copy of its own, where nothing needs to be replaced.
+    pub fn with_text<T>(&self, newlines: Newlines, reader: impl FnOnce(&str) -> T) -> T {
         let buffer = self.lock();
         let bytes = buffer.store.range(0, buffer.store.len());
-        decode(&bytes, newlines).into_owned()
+        reader(&decode(&bytes, newlines))
     }
 
     /// The beginning as text, at most `limit` bytes of it; the last character may be cut.
@@ -122,8 +127,13 @@ impl CapturedStream {
 
     /// A piece of the stream, read when it is asked for.
     pub(super) fn chunk(&self, start: u64, end: u64) -> Chunk {
+        let file = match &self.lock().store {
+            Store::Spooled { file, .. } => Some(Arc::clone(file)),
+            Store::Memory(_) | Store::Mapped(_) => None,
+        };
         Chunk::new(Piece {
             stream: self.clone(),
+            file,
             start,
             end,
         })
@@ -181,6 +191,7 @@ impl Store {
                 file.write_all_at(held, 0)?;
                 file.write_all_at(bytes, held.len() as u64)?;
                 let len = (held.len() + bytes.len()) as u64;
+                let file = Arc::new(file);
                 *self = Self::Spooled { file, len };
             }
             Self::Spooled { file, len } => {
@@ -200,28 +211,35 @@ impl Store {
             Self::Memory(bytes) => Cow::Borrowed(&bytes[start_index..end_index]),
             Self::Mapped(map) => Cow::Borrowed(&map[start_index..end_index]),
             Self::Spooled { file, .. } => {
-                let mut bytes = vec![0; end_index - start_index];
-                // What cannot be read back is shown as NULs rather than as a shorter stream.
-                let _ = file.read_exact_at(&mut bytes, start);
-                Cow::Owned(bytes)
+                Cow::Owned(read_back(file, start, (end_index - start_index) as u64))
             }
         }
     }
 }
 
+/// What cannot be read back is shown as NULs rather than as a shorter stream.
+fn read_back(file: &File, start: u64, len: u64) -> Vec<u8> {
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+    let _ = file.read_exact_at(&mut bytes, start);
+    bytes
+}
+
 struct Piece {
     stream: CapturedStream,
+    /// Where the stream was spooled already. A late reader reads from here, and touches none of
+    /// the mapped pages, which would count as the program's memory.
+    file: Option<Arc<File>>,
     start: u64,
     end: u64,
 }
 
 impl ChunkSource for Piece {
     fn bytes(&self) -> Vec<u8> {
-        self.stream
-            .lock()
-            .store
-            .range(self.start, self.end)
-            .into_owned()
+        if let Some(file) = &self.file {
+            return read_back(file, self.start, self.end.saturating_sub(self.start));
+        }
+        let buffer = self.stream.lock();
+        buffer.store.range(self.start, self.end).into_owned()
     }
 }
 
