@@ -9,6 +9,7 @@
 
 mod ended;
 mod errors;
+mod orchestration;
 mod pool;
 mod watcher;
 
@@ -26,6 +27,8 @@ mod core_module {
     use super::errors::{
         EngineError, ForgeError, OrchestrationError, PlanError, UsageError, ValidationError,
     };
+    #[pymodule_export]
+    use super::orchestration::{PyLines, PyOrchestration, parse_plan, validate};
     #[pymodule_export]
     use super::pool::PyPool;
     #[pymodule_export]

@@ -5,6 +5,7 @@
 //! | [`text`] | durations, numbers, ranges |
 //! | [`untrusted`] | titles, Markdown and terminal output of others made harmless |
 //! | [`lines`] | the lines on standard output, one function each |
+//! | [`dry_run`] | what a dry run says of a plan |
 //! | [`console`] | which lines an event gives |
 //! | [`issue`] | sub-issues and change requests |
 //! | [`diagnostic`] | the issue about a failed task |
@@ -17,6 +18,7 @@
 
 pub mod console;
 pub mod diagnostic;
+pub mod dry_run;
 pub mod fixes;
 pub mod issue;
 pub mod lines;

@@ -28,6 +28,8 @@ use crate::workspace::exclude::{can_make, ensure_runtime, exclude_own_files};
 use crate::workspace::{Base, Layout, Master, Workspace};
 use crate::world::real::{RealWorld, Setting, read_journal, wall};
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
 use super::operation::Site;
@@ -60,6 +62,23 @@ pub struct Prepared {
     /// The master issue and its lock, where the plan was orchestrated before.
     known: Option<(u64, Lock)>,
     adopted: BTreeMap<u64, String>,
+}
+
+/// What is known before anything is created.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Preview {
+    /// The source as it was given.
+    pub source: String,
+    /// The plan.
+    pub plan: Plan,
+    /// What was found about its tasks.
+    pub validation: Validation,
+    /// What a person has to accept, one line each.
+    pub warnings: Vec<String>,
+    /// Whether somebody has to accept it.
+    pub needs_confirmation: bool,
+    /// Lines for standard error.
+    pub notice: Vec<String>,
 }
 
 /// An orchestration that is about to run.
@@ -117,7 +136,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         }
         Source::Local(_) => (String::new(), None),
     };
-    let git = find_git(&environment, &repository)?;
+    let git = find_git(&environment)?;
     let workspace = Workspace::discover(&repository)?;
     let layout = layout(&workspace, &resolved, &environment);
     let forge = local_forge(&layout);
@@ -134,7 +153,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
             (text, identity)
         }
     };
-    let plan = parse(&text, source)?;
+    let plan = parse(&text, Some(source))?;
     let base = workspace.base(options.base.as_deref())?;
     let tree = Tree::new(workspace.tree(&base.commit)?);
     let validation = plan::validate(&plan, Some(&tree));
@@ -190,6 +209,24 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
 }
 
 impl Prepared {
+    /// What is known so far.
+    pub fn preview(&self) -> Preview {
+        Preview {
+            source: self.source.clone(),
+            plan: self.plan.clone(),
+            validation: self.validation.clone(),
+            warnings: self.validation.warnings.clone(),
+            needs_confirmation: self.needs_confirmation(),
+            notice: self.notices.clone(),
+        }
+    }
+
+    /// Somebody has seen the warnings, and goes on.
+    pub fn accept_warnings(mut self) -> Self {
+        self.options.yes = true;
+        self
+    }
+
     /// Whether a person has to agree before it starts.
     pub fn needs_confirmation(&self) -> bool {
         self.validation.verdict == Verdict::Warn && !self.options.yes
@@ -492,21 +529,34 @@ fn read_plan(given: &str) -> Result<(String, PathBuf)> {
     Ok((text, path))
 }
 
-fn parse(text: &str, source: &str) -> Result<Plan> {
-    let source_name = if source == "-" {
-        "standard input"
-    } else {
-        source
-    }
-    .to_owned();
-    plan::parse(text, Some(source)).map_err(|error| match error {
+/// Parses a plan; errors name the source.
+pub fn parse(text: &str, source: Option<&str>) -> Result<Plan> {
+    let source_name = match source {
+        Some("-") => "standard input",
+        Some(source) => source,
+        None => "the plan",
+    };
+    let source_name = source_name.to_owned();
+    plan::parse(text, source).map_err(|error| match error {
         PlanError::NoTasks => Error::NoTasks { source_name },
         PlanError::AllDone { count } => Error::AllDone { count, source_name },
     })
 }
 
+/// Judges a plan, against the files of a repository where one is named.
+pub fn judge(plan: &Plan, repository: Option<&str>) -> Result<Validation> {
+    let tree = match repository {
+        Some(path) => {
+            let workspace = Workspace::discover(Path::new(path))?;
+            Some(Tree::new(workspace.tree(&workspace.base(None)?.commit)?))
+        }
+        None => None,
+    };
+    Ok(plan::validate(plan, tree.as_ref()))
+}
+
 /// The user's git, once it is known to be there and recent enough.
-fn find_git(environment: &[(OsString, OsString)], folder: &Path) -> Result<PathBuf> {
+fn find_git(environment: &[(OsString, OsString)]) -> Result<PathBuf> {
     let path = find_executable("git", environment).ok_or(Error::GitMissing)?;
     let spec = UnitSpec {
         env: Some(environment.to_vec()),
@@ -518,7 +568,6 @@ fn find_git(environment: &[(OsString, OsString)], folder: &Path) -> Result<PathB
     if finished.outcome != UnitOutcome::Success {
         return Err(Error::GitMissing);
     }
-    let _ = folder;
     check_version(&finished.captured.stdout.text(Newlines::Universal))?;
     Ok(path)
 }

@@ -8,7 +8,7 @@
 
 mod containment;
 mod corpus;
-mod plan;
 mod forge;
+mod plan;
 mod supervisor;
 mod workspace;

@@ -1,0 +1,183 @@
+//! Orchestrations, plans and their lines, as Python drives them. JSON goes in and out: its shapes
+//! are the crate's own types, which Python's data classes mirror.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use pyo3::exceptions::{PyStopIteration, PyValueError};
+use pyo3::prelude::*;
+use serde::Serialize;
+
+use super::watcher;
+use crate::error::Error;
+use crate::plan::{Plan, Validation};
+use crate::report::console::{Console, Mode};
+use crate::report::dry_run::dry_run;
+use crate::run::event::Event;
+use crate::run::handle::{Handle, Seen};
+use crate::run::options::Options;
+use crate::run::prepare::{self, Preview, prepare};
+
+/// One orchestration.
+#[pyclass(name = "Orchestration", module = "orchestration._core", frozen)]
+pub(super) struct PyOrchestration {
+    source: String,
+    options: Options,
+    text: Option<String>,
+    stage: Mutex<Stage>,
+}
+
+/// How far it has come.
+enum Stage {
+    New,
+    Prepared(Box<prepare::Prepared>),
+    Started(Handle),
+    Over,
+}
+
+#[pymethods]
+impl PyOrchestration {
+    #[new]
+    fn new(source: String, options: &str, text: Option<String>) -> PyResult<Self> {
+        let options = serde_json::from_str(options).map_err(|error| refused(&error))?;
+        Ok(Self {
+            source,
+            options,
+            text,
+            stage: Mutex::new(Stage::New),
+        })
+    }
+
+    fn prepare(&self, py: Python<'_>) -> PyResult<String> {
+        watcher::announce(py)?;
+        let (source, options, text) = (&self.source, self.options.clone(), self.text.clone());
+        let prepared = py.detach(|| prepare(source, text, options))?;
+        let preview = json(&prepared.preview())?;
+        *self.lock() = Stage::Prepared(Box::new(prepared));
+        Ok(preview)
+    }
+
+    /// The caller has had the warnings accepted.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        let mut stage = self.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Prepared(prepared) => {
+                let handle = py.detach(|| Handle::start(prepared.accept_warnings()))?;
+                *stage = Stage::Started(handle);
+                Ok(())
+            }
+            other => {
+                *stage = other;
+                Err(out_of_turn("start() comes once, after prepare()"))
+            }
+        }
+    }
+
+    fn next(&self, py: Python<'_>, timeout: f64) -> PyResult<Option<String>> {
+        let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
+        let seen = py.detach(|| match &*self.lock() {
+            Stage::Started(handle) => Some(handle.next(timeout)),
+            _ => None,
+        });
+        match seen {
+            Some(Seen::Event(event)) => json(&event).map(Some),
+            Some(Seen::Nothing) => Ok(None),
+            Some(Seen::End) => Err(PyStopIteration::new_err(())),
+            None => Err(out_of_turn("next() comes after start()")),
+        }
+    }
+
+    fn cancel(&self, py: Python<'_>, exit_code: u8) {
+        py.detach(|| {
+            if let Stage::Started(handle) = &mut *self.lock() {
+                handle.cancel(exit_code);
+            }
+        });
+    }
+
+    fn result(&self, py: Python<'_>) -> PyResult<String> {
+        let mut stage = self.lock();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Started(handle) => {
+                let outcome = py.detach(|| handle.join())?;
+                json(&outcome.summary)
+            }
+            other => {
+                *stage = other;
+                Err(out_of_turn("result() comes once, after the last event"))
+            }
+        }
+    }
+}
+
+impl PyOrchestration {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lines of one orchestration on standard output.
+#[pyclass(name = "Lines", module = "orchestration._core", frozen)]
+pub(super) struct PyLines(Mutex<Console>);
+
+#[pymethods]
+impl PyLines {
+    #[new]
+    fn new() -> Self {
+        Self(Mutex::new(Console::new(TimeZone::system(), Mode::Fresh)))
+    }
+
+    fn render(&self, event: &str) -> PyResult<Vec<String>> {
+        let event: Event = serde_json::from_str(event).map_err(|error| refused(&error))?;
+        Ok(self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .lines(&event))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "it is one of the things that a run prints"
+    )]
+    fn dry_run(&self, prepared: &str, to_run: &str) -> PyResult<String> {
+        let preview: Preview = serde_json::from_str(prepared).map_err(|error| refused(&error))?;
+        Ok(dry_run(
+            &preview.source,
+            &preview.plan,
+            &preview.validation,
+            to_run,
+        ))
+    }
+}
+
+/// The plan as JSON.
+#[pyfunction]
+pub(super) fn parse_plan(py: Python<'_>, text: &str, source: Option<&str>) -> PyResult<String> {
+    let plan = py.detach(|| prepare::parse(text, source))?;
+    json(&plan)
+}
+
+/// The judgement on a plan, both as JSON.
+#[pyfunction]
+pub(super) fn validate(py: Python<'_>, plan: &str, repo: Option<&str>) -> PyResult<String> {
+    let plan: Plan = serde_json::from_str(plan).map_err(|error| refused(&error))?;
+    let validation: Validation = py.detach(|| prepare::judge(&plan, repo))?;
+    json(&validation)
+}
+
+fn json(value: &impl Serialize) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|error| refused(&error))
+}
+
+fn refused(error: &serde_json::Error) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+fn out_of_turn(message: &str) -> PyErr {
+    Error::Engine {
+        reason: message.to_owned(),
+    }
+    .into()
+}
