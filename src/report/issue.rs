@@ -128,7 +128,9 @@ pub struct Pull<'a> {
     pub insertions: u64,
     /// Lines removed.
     pub deletions: u64,
-    /// The changed files, all of them.
+    /// How many files it changes.
+    pub file_count: u64,
+    /// The changed files, or the first of them.
     pub files: &'a [String],
     /// The verify command, which has passed, where one is set.
     pub verified_by: Option<&'a str>,
@@ -154,7 +156,7 @@ impl Pull<'_> {
             .take(FILES_LISTED)
             .map(|file| format!("- {}", code(file)))
             .collect();
-        if let more @ 1.. = self.files.len().saturating_sub(FILES_LISTED) {
+        if let more @ 1.. = self.file_count.saturating_sub(files.len() as u64) {
             files.push(format!("- … and {more} more"));
         }
         let verified = match self.verified_by {
@@ -171,7 +173,7 @@ impl Pull<'_> {
             inline(self.title),
             code(self.branch),
             code(self.base),
-            counted(self.files.len() as u64, "file", "files"),
+            counted(self.file_count, "file", "files"),
             counted(self.commits, "commit", "commits"),
             counted(self.insertions, "line added", "lines added"),
             counted(self.deletions, "removed", "removed"),
@@ -264,6 +266,7 @@ mod tests {
             commits: 1,
             insertions: 1045,
             deletions: 0,
+            file_count: 2,
             files: &files,
             verified_by: Some("make test"),
             agent: 1,
@@ -279,6 +282,12 @@ mod tests {
             .title()
             .ends_with("x… (#1235)")
         );
+        let many = Pull {
+            file_count: 1_300,
+            ..pull
+        }
+        .body();
+        assert!(many.contains("\n1,300 files in") && many.contains("\n- … and 1,298 more\n"));
         insta::assert_snapshot!(pull.body().replace('\u{200b}', "·"), @r"
         Closes #1235
 

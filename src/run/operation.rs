@@ -206,6 +206,7 @@ impl Site {
             commits: proof.commits,
             insertions: proof.insertions,
             deletions: proof.deletions,
+            file_count: proof.files,
             files: &proof.paths,
             verified_by: state.start.settings.verify.as_deref(),
             agent: task.spec.agent,
