@@ -11,4 +11,5 @@ mod corpus;
 mod forge;
 mod plan;
 mod supervisor;
+mod supervisor_alone;
 mod workspace;

@@ -14,15 +14,15 @@ use orchestration::supervisor::{
 };
 
 /// A shell script as a unit.
-fn sh(script: &str) -> UnitSpec {
+pub(crate) fn sh(script: &str) -> UnitSpec {
     UnitSpec::new("/bin/sh").args(["-c", script])
 }
 
-fn run(spec: UnitSpec) -> Finished {
+pub(crate) fn run(spec: UnitSpec) -> Finished {
     run_command(spec).unwrap()
 }
 
-fn stdout(finished: &Finished) -> String {
+pub(crate) fn stdout(finished: &Finished) -> String {
     finished.captured.stdout.text(Newlines::Kept)
 }
 
@@ -66,7 +66,7 @@ fn eventually<T>(mut look: impl FnMut() -> Option<T>) -> T {
     panic!("it did not happen within ten seconds");
 }
 
-fn drain(pool: &Pool) -> Vec<Finished> {
+pub(crate) fn drain(pool: &Pool) -> Vec<Finished> {
     let mut all = Vec::new();
     while let Some(event) = pool.next(None) {
         if let UnitEvent::Finished(finished) = event {
@@ -76,7 +76,7 @@ fn drain(pool: &Pool) -> Vec<Finished> {
     all
 }
 
-fn wait_for_start(pool: &Pool) -> u32 {
+pub(crate) fn wait_for_start(pool: &Pool) -> u32 {
     loop {
         if let Some(UnitEvent::Started { pid, pgid, .. }) = pool.next(None) {
             assert_eq!(pid, pgid);
@@ -212,49 +212,6 @@ fn bytes_that_are_not_text_come_back_as_they_were() {
         finished.captured.stderr.text(Newlines::Universal),
         "x\ny\nz"
     );
-}
-
-#[test]
-fn a_flood_is_captured_whole_without_filling_memory() {
-    let before = resident_kib();
-    let finished = run(sh("head -c 200000000 /dev/zero | tr '\\0' x"));
-    assert_eq!(finished.outcome, Outcome::Success);
-    assert_eq!(finished.captured.stdout.len(), 200_000_000);
-    let grown = resident_kib().saturating_sub(before);
-    assert!(grown < 16 * 1024, "memory grew by {grown} KiB");
-    assert!(
-        finished
-            .captured
-            .stdout
-            .bytes()
-            .iter()
-            .all(|byte| *byte == b'x')
-    );
-}
-
-#[test]
-fn sixteen_floods_at_once_do_not_fill_memory_either() {
-    let before = resident_kib();
-    let pool = Pool::new(NonZeroUsize::new(16)).unwrap();
-    for _ in 0..16 {
-        pool.submit(sh("head -c 20000000 /dev/zero")).unwrap();
-    }
-    let all = drain(&pool);
-    assert!(
-        all.iter()
-            .all(|finished| finished.captured.stdout.len() == 20_000_000)
-    );
-    let grown = resident_kib().saturating_sub(before);
-    assert!(grown < 32 * 1024, "memory grew by {grown} KiB");
-}
-
-fn resident_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -508,55 +465,6 @@ fn an_executable_that_is_still_being_written_is_tried_again() {
 }
 
 #[test]
-fn a_thousand_runs_leave_no_descriptor_and_no_zombie() {
-    let pool = Pool::new(NonZeroUsize::new(16)).unwrap();
-    pool.submit(UnitSpec::new("true")).unwrap();
-    drain(&pool);
-    let before = descriptors();
-    for round in 0..1_000 {
-        let stdin = if round % 2 == 0 {
-            Stdin::Terminal
-        } else {
-            Stdin::Null
-        };
-        pool.submit(UnitSpec {
-            stdin,
-            ..UnitSpec::new("/bin/true")
-        })
-        .unwrap();
-    }
-    let all = drain(&pool);
-    assert!(
-        all.iter()
-            .all(|finished| finished.outcome == Outcome::Success)
-    );
-    assert_eq!(descriptors(), before);
-    assert_eq!(zombies(), Vec::<String>::new());
-}
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-/// Dead children of this process that nobody reaped.
-fn zombies() -> Vec<String> {
-    let own = std::process::id().to_string();
-    let stats = fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
-    stats
-        .filter(|stat| {
-            let mut fields = stat
-                .rsplit(')')
-                .next()
-                .unwrap_or_default()
-                .split_whitespace();
-            fields.next() == Some("Z") && fields.next() == Some(&own)
-        })
-        .collect()
-}
-
-#[test]
 fn a_driver_in_a_thread_of_its_own_has_the_same_children() {
     let (sender, facts) = std::sync::mpsc::channel();
     let mut processes = RealProcesses::new(move |fact| drop(sender.send(fact))).unwrap();
@@ -612,55 +520,4 @@ fn children_are_ended_when_their_owner_is_dropped() {
     for pid in pids {
         eventually(|| (!lives(&pid)).then_some(()));
     }
-}
-
-/// Run in a process of its own, with few descriptors, by the test below.
-#[test]
-#[ignore = "not a test: the program that the test of descriptor limits starts"]
-fn with_few_descriptors() {
-    let pool = Pool::new(None).unwrap();
-    for _ in 0..100 {
-        pool.submit(UnitSpec {
-            stdin: Stdin::Terminal,
-            ..sh("sleep 1; ulimit -Sn")
-        })
-        .unwrap();
-    }
-    for finished in drain(&pool) {
-        assert_eq!(finished.outcome, Outcome::Success);
-        assert_eq!(stdout(&finished), "64\n");
-    }
-}
-
-#[test]
-fn more_children_than_the_first_limit_of_descriptors_allows_can_live_at_once() {
-    let script = "ulimit -Sn 64; exec \"$0\" --exact supervisor::with_few_descriptors --ignored";
-    let own = std::env::current_exe().unwrap().into_os_string();
-    let args = ["-c".into(), script.into(), own];
-    let finished = run(UnitSpec::new("/bin/sh").args::<OsString>(args));
-    assert_eq!(finished.outcome, Outcome::Success, "{}", stdout(&finished));
-    assert!(
-        stdout(&finished).contains("1 passed"),
-        "{}",
-        stdout(&finished)
-    );
-}
-
-#[test]
-fn three_hundred_silent_children_cost_next_to_nothing() {
-    let pool = Pool::new(None).unwrap();
-    for _ in 0..300 {
-        pool.submit(UnitSpec {
-            stdin: Stdin::Terminal,
-            ..sh("exec sleep 60")
-        })
-        .unwrap();
-    }
-    for _ in 0..300 {
-        wait_for_start(&pool);
-    }
-    let threads = fs::read_dir("/proc/self/task").unwrap().count();
-    assert!(threads <= 10, "{threads} threads");
-    pool.cancel(CancelReason::SecondSignal);
-    assert_eq!(drain(&pool).len(), 300);
 }
