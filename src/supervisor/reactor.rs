@@ -34,7 +34,7 @@ use super::process::{Child, GroupSignal};
 use super::scan::{self, Census};
 use super::spec::UnitSpec;
 use super::unit::{Part, Refusal, Unit};
-use super::watcher::Containment;
+use super::watcher::{self, Containment};
 
 /// How often things are looked at that no event tells: a dying group, a sweep, a busy executable.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -100,6 +100,8 @@ pub(super) struct Reactor {
     delayed: Vec<Delayed>,
     /// Children that nobody owns any more, kept until they are dead.
     orphans: BTreeMap<u64, Child>,
+    /// The orphan that starts the watcher.
+    watcher: Option<u64>,
     scratch: Box<[u8]>,
     /// Used again for the facts of one unit.
     news: VecDeque<Input>,
@@ -131,6 +133,7 @@ impl Reactor {
             next_look: Moment::default(),
             delayed: Vec::new(),
             orphans: BTreeMap::new(),
+            watcher: None,
             scratch: vec![0; SCRATCH].into_boxed_slice(),
             news: VecDeque::new(),
         }
@@ -188,10 +191,13 @@ impl Reactor {
     fn ready(&mut self, key: u64, part: Part, ended: bool) {
         let Some(live) = self.units.get_mut(&key) else {
             if let Some(child) = self.orphans.get_mut(&key)
-                && child.try_exit().is_some()
+                && let Some(exit) = child.try_exit()
             {
                 child.release();
                 self.orphans.remove(&key);
+                if self.watcher == Some(key) {
+                    watcher::report_start(exit);
+                }
             }
             return;
         };
@@ -384,7 +390,7 @@ impl Reactor {
 
     fn start(&mut self, mut wish: Delayed) {
         if let Some(child) = self.containment.start() {
-            self.adopt(child);
+            self.adopt_watcher(child);
         }
         let key = self.next_key;
         self.next_key += 1;
@@ -457,10 +463,11 @@ impl Reactor {
         complete
     }
 
-    /// Keeps a child that nobody owns until it is dead.
-    fn adopt(&mut self, mut child: Child) {
-        if child.try_exit().is_some() {
+    /// Keeps the child that starts the watcher until it has ended.
+    fn adopt_watcher(&mut self, mut child: Child) {
+        if let Some(exit) = child.try_exit() {
             child.release();
+            watcher::report_start(exit);
             return;
         }
         let key = self.next_key;
@@ -475,6 +482,7 @@ impl Reactor {
                 .is_ok()
         });
         self.orphans.insert(key, child);
+        self.watcher = Some(key);
         if !told {
             self.watch(key);
         }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::command::{self, Command};
-use super::event::Moment;
+use super::event::{Exit, Moment, SpawnError};
 use super::mark::Mark;
 use super::process::{self, Child};
 use super::spec::UnitSpec;
@@ -99,18 +99,29 @@ impl Containment {
         match start(&spec) {
             Ok(child) => Some(child),
             Err(reason) => {
-                tracing::warn!(%reason, "no watcher: if this program is killed, its children live");
+                warn(&reason.to_string());
                 None
             }
         }
     }
 }
 
-fn start(spec: &UnitSpec) -> Result<Child, super::event::SpawnError> {
+fn start(spec: &UnitSpec) -> Result<Child, SpawnError> {
     let command = Command::prepare(spec, None)?;
     let refused = |errno| command::explain(errno, spec);
     let null = unit::null_device().map_err(refused)?;
     Child::spawn(&command, [null.as_fd(), null.as_fd(), null.as_fd()]).map_err(refused)
+}
+
+/// Looks how the child ended that was to go on detached as the watcher.
+pub(super) fn report_start(exit: Exit) {
+    if exit != Exit::Code(0) {
+        warn(&format!("it ended with {}", exit.code()));
+    }
+}
+
+fn warn(reason: &str) {
+    tracing::warn!(%reason, "no watcher: if this program is killed, its children live on");
 }
 
 /// The watcher's whole life. Returns its exit code: 0 when nothing of the program is left.
