@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn brief<'a>(description: &'a str) -> Brief<'a> {
+    fn brief(description: &str) -> Brief<'_> {
         Brief {
             title: "Add login form",
             description,

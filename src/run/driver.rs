@@ -11,10 +11,12 @@ use crate::error::{Error, Kind, Result};
 use crate::supervisor::{CancelReason, UnitEvent, UnitId};
 use crate::world::{Completion, Fact, Log, World};
 
+use super::failure::{ErrorType, Failure, Stage};
 use super::journal;
 use super::machine::decide;
 use super::operation::{Site, Step};
-use super::record::{Body, Class, Intent, Record, Start, VERSION, publish};
+use super::publish::publish;
+use super::record::{Body, Class, Intent, Record, Start, VERSION};
 use super::state::State;
 use super::status::status_file;
 use super::summary::Summary;
@@ -148,7 +150,7 @@ impl<'a, W: World> Driver<'a, W> {
 
     fn carry_out(&mut self, intent: Intent) -> Result<()> {
         match self.site.step(&self.state, intent) {
-            Some(Step::Operation(operation)) => self.world.begin(operation),
+            Some(Step::Operation(operation)) => self.world.begin(*operation),
             Some(Step::Unit(role, agent, spec)) => {
                 if role == Role::Agent {
                     let worktree = self
@@ -300,31 +302,10 @@ impl<'a, W: World> Driver<'a, W> {
                 intent,
                 reason,
                 remedy,
-            } => self.forge_failed(intent, reason, remedy)?,
+            } => forge_failed(intent, reason, remedy)?,
         };
         self.note(body);
         Ok(())
-    }
-
-    /// Without its sub-issue no task can begin, so that refusal ends the run. Later ones cost a
-    /// task, or a line in the summary.
-    fn forge_failed(&self, intent: Intent, reason: String, remedy: String) -> Result<Body> {
-        use super::failure::{ErrorType, Failure, Stage};
-        Ok(match intent {
-            Intent::OpenPull { agent } => Body::StepFailed {
-                agent,
-                failure: Failure::new(Stage::Pr, ErrorType::ApiError, reason),
-            },
-            Intent::FileDiagnostic { agent } => Body::DiagnosticFailed { agent, reason },
-            Intent::PostComment => Body::CommentFailed { reason },
-            _ => {
-                return Err(Error::Forge {
-                    what: "cannot file the sub-issues".to_owned(),
-                    reason,
-                    remedy,
-                });
-            }
-        })
     }
 
     fn absorb_claim(&mut self, agent: u32, stage: Option<String>, percent: Option<u8>) {
@@ -430,4 +411,24 @@ impl<'a, W: World> Driver<'a, W> {
             self.world.publish(event);
         }
     }
+}
+
+/// Without its sub-issue no task can begin, so that refusal ends the run. Later ones cost a
+/// task, or a line in the summary.
+fn forge_failed(intent: Intent, reason: String, remedy: String) -> Result<Body> {
+    Ok(match intent {
+        Intent::OpenPull { agent } => Body::StepFailed {
+            agent,
+            failure: Failure::new(Stage::Pr, ErrorType::ApiError, reason),
+        },
+        Intent::FileDiagnostic { agent } => Body::DiagnosticFailed { agent, reason },
+        Intent::PostComment => Body::CommentFailed { reason },
+        _ => {
+            return Err(Error::Forge {
+                what: "cannot file the sub-issues".to_owned(),
+                reason,
+                remedy,
+            });
+        }
+    })
 }

@@ -13,8 +13,9 @@ use crate::world::real::{Canceller, wall};
 
 use super::driver::{Driver, Outcome};
 use super::event::{Event, EventKind, SCHEMA_VERSION};
-use super::prepare::{Next, Prepared, Ready};
-use super::record::rfc3339;
+use super::prepare::Prepared;
+use super::publish::rfc3339;
+use super::start::{Next, Ready};
 
 /// An orchestration that was started.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct Handle {
 enum Work {
     Running(Canceller, JoinHandle<Result<Outcome>>),
     /// Nothing was left to do.
-    Done(Outcome),
+    Done(Box<Outcome>),
 }
 
 /// What [`Handle::next`] saw.
@@ -80,7 +81,7 @@ impl Handle {
                 };
                 // The receiver is right here.
                 let _ = teller.send(event);
-                Work::Done(outcome)
+                Work::Done(Box::new(outcome))
             }
         };
         Ok(Self {
@@ -121,7 +122,7 @@ impl Handle {
     /// Waits for the end, and says what it came to.
     pub fn join(self) -> Result<Outcome> {
         match self.work {
-            Work::Done(outcome) => Ok(outcome),
+            Work::Done(outcome) => Ok(*outcome),
             Work::Running(_, thread) => thread.join().unwrap_or_else(|_| {
                 Err(Error::Engine {
                     reason: "its thread panicked".to_owned(),

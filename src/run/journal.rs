@@ -5,6 +5,8 @@
 //! crash leaves, and is dropped with a note; a damaged line before the last is an error that
 //! names it, because what follows can no longer be trusted to be all.
 
+use std::fmt::Write as _;
+
 use super::record::{Record, VERSION};
 
 /// The field that ends a line, up to the checksum's digits.
@@ -63,7 +65,8 @@ pub fn encode(record: &Record) -> String {
     let crc = crc32fast::hash(line.as_bytes());
     line.pop();
     line.push_str(SEAL);
-    line.push_str(&format!("{crc:08x}\"}}\n"));
+    // Writing into a String cannot fail.
+    let _ = writeln!(line, "{crc:08x}\"}}");
     line
 }
 
@@ -223,7 +226,7 @@ mod tests {
         ) {
             let (records, text) = journal(&messages);
             let end = cut.index(text.len());
-            let whole = text.as_bytes()[..end].iter().filter(|&&byte| byte == b'\n').count();
+            let whole = text[..].bytes().take(end).filter(|&byte| byte == b'\n').count();
             let read = read(&text.as_bytes()[..end]).unwrap();
             prop_assert_eq!(&read.records[..], &records[..whole]);
             prop_assert_eq!(read.torn, !text.as_bytes()[..end].ends_with(b"\n") && end > 0);

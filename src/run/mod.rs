@@ -3,9 +3,10 @@
 //! | module | what it is | pure |
 //! | --- | --- | --- |
 //! | [`options`] | what may be asked of it | yes |
-//! | [`prepare`] | from a source to its start | no |
+//! | [`prepare`], [`surroundings`] | what is checked before anything is created | no |
+//! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
-//! | [`record`] | the journal's vocabulary, and its projection to public events | yes |
+//! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
 //! | [`state`] | the fold of the journal | yes |
 //! | [`machine`] | what is to be done next | yes |
@@ -22,12 +23,16 @@ pub mod failure;
 pub mod handle;
 pub mod history;
 pub mod journal;
+pub mod lock;
 pub mod machine;
 pub mod operation;
 pub mod options;
 pub mod prepare;
+pub mod publish;
 pub mod record;
+pub mod start;
 pub mod state;
 pub mod status;
 pub mod summary;
+pub mod surroundings;
 pub mod unit;

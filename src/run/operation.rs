@@ -36,11 +36,17 @@ pub struct Site {
 #[derive(Debug)]
 pub enum Step {
     /// By an operation of the world.
-    Operation(Operation),
+    Operation(Box<Operation>),
     /// By a supervised unit, for an agent's task.
     Unit(Role, u32, Box<UnitSpec>),
     /// By writing the summary files.
     Summary,
+}
+
+impl Step {
+    fn operation(operation: Operation) -> Self {
+        Self::Operation(Box::new(operation))
+    }
 }
 
 impl Site {
@@ -92,11 +98,11 @@ impl Site {
         };
         Some(match (intent, task) {
             (Intent::FileSubIssue { .. }, Some(task)) => {
-                Step::Operation(forge(intent, Self::file_sub_issue(state, task)))
+                Step::operation(forge(intent, Self::file_sub_issue(state, task)))
             }
             (Intent::Prepare { agent }, Some(task)) => {
                 let branch = self.master.branch(task.sub_issue.as_ref()?.number, agent);
-                Step::Operation(Operation::Prepare(Workplace {
+                Step::operation(Operation::Prepare(Workplace {
                     agent,
                     path: self.layout.worktree(&branch),
                     branch,
@@ -114,7 +120,7 @@ impl Site {
             (Intent::StartAgent { agent, .. }, Some(task)) => {
                 Step::Unit(Role::Agent, agent, Box::new(self.start(state, task)?))
             }
-            (Intent::Inspect { .. }, Some(task)) => Step::Operation(Operation::Inspect {
+            (Intent::Inspect { .. }, Some(task)) => Step::operation(Operation::Inspect {
                 place: place(state, task)?,
                 subject: task.spec.title.clone(),
             }),
@@ -127,10 +133,10 @@ impl Site {
                 )
             }
             (Intent::OpenPull { .. }, Some(task)) => {
-                Step::Operation(forge(intent, Self::open_pull(state, task)?))
+                Step::operation(forge(intent, Self::open_pull(state, task)?))
             }
             (Intent::FileDiagnostic { agent }, Some(task)) => {
-                let diagnostic = self.diagnostic(state, task, |found| {
+                let request = diagnostic(state, task, |found| {
                     Request::CreateIssue(NewIssue {
                         marker: marker(state, task, MarkerKind::Diagnostic),
                         title: found.title(),
@@ -139,13 +145,13 @@ impl Site {
                     })
                 });
                 debug_assert_eq!(agent, task.spec.agent);
-                Step::Operation(forge(intent, diagnostic?))
+                Step::operation(forge(intent, request?))
             }
             (Intent::Clean { .. }, Some(task)) => {
-                Step::Operation(Operation::Clean(place(state, task)?))
+                Step::operation(Operation::Clean(place(state, task)?))
             }
             (Intent::WriteSummary, None) => Step::Summary,
-            (Intent::PostComment, None) => Step::Operation(forge(
+            (Intent::PostComment, None) => Step::operation(forge(
                 intent,
                 Request::Comment(NewComment {
                     issue: state.start.master.number,
@@ -171,7 +177,13 @@ impl Site {
     pub fn diagnostic_title(&self, state: &State, agent: u32) -> String {
         state
             .task(agent)
-            .and_then(|task| self.diagnostic(state, task, |found| found.title()))
+            .and_then(|task| {
+                #[expect(
+                    clippy::redundant_closure_for_method_calls,
+                    reason = "the path is not general enough over lifetimes"
+                )]
+                diagnostic(state, task, |found| found.title())
+            })
             .unwrap_or_default()
     }
 
@@ -225,44 +237,6 @@ impl Site {
                 insertions: proof.insertions,
                 deletions: proof.deletions,
             },
-        }))
-    }
-
-    fn diagnostic<T>(
-        &self,
-        state: &State,
-        task: &Task,
-        use_it: impl FnOnce(&Diagnostic<'_>) -> T,
-    ) -> Option<T> {
-        let sub_issue = task.sub_issue.as_ref().map(|issue| issue.number);
-        let error = task.failure.as_ref()?.error;
-        let earlier: Vec<_> = state
-            .tasks
-            .iter()
-            .filter(|other| {
-                other
-                    .failure
-                    .as_ref()
-                    .is_some_and(|failure| failure.error == error)
-            })
-            .filter_map(|other| other.diagnostic.as_ref().map(|issue| issue.number))
-            .collect();
-        let log_path = format!("{}/agent-{}.log", state.start.logs, task.spec.agent);
-        let retry = summary::retry_command(&state.summary(), sub_issue);
-        Some(use_it(&Diagnostic {
-            master: state.start.master.number,
-            sub_issue,
-            title: &task.spec.title,
-            agent: task.spec.agent,
-            attempt: task.attempts,
-            seconds: task.seconds(state.at),
-            failure: task.failure.as_ref()?,
-            log: task.excerpt.as_deref().unwrap_or_default(),
-            log_path: &log_path,
-            worktree: task.worktree.as_deref(),
-            branch: task.branch.as_deref(),
-            earlier: &earlier,
-            retry: &retry,
         }))
     }
 
@@ -341,6 +315,43 @@ impl Site {
         let master = Master::Local(start.master.number);
         Self::new(layout, master, agent, Vec::new(), Redactor::default())
     }
+}
+
+fn diagnostic<T>(
+    state: &State,
+    task: &Task,
+    use_it: impl FnOnce(&Diagnostic<'_>) -> T,
+) -> Option<T> {
+    let sub_issue = task.sub_issue.as_ref().map(|issue| issue.number);
+    let error = task.failure.as_ref()?.error;
+    let earlier: Vec<_> = state
+        .tasks
+        .iter()
+        .filter(|other| {
+            other
+                .failure
+                .as_ref()
+                .is_some_and(|failure| failure.error == error)
+        })
+        .filter_map(|other| other.diagnostic.as_ref().map(|issue| issue.number))
+        .collect();
+    let log_path = format!("{}/agent-{}.log", state.start.logs, task.spec.agent);
+    let retry = summary::retry_command(&state.summary(), sub_issue);
+    Some(use_it(&Diagnostic {
+        master: state.start.master.number,
+        sub_issue,
+        title: &task.spec.title,
+        agent: task.spec.agent,
+        attempt: task.attempts,
+        seconds: task.seconds(state.at),
+        failure: task.failure.as_ref()?,
+        log: task.excerpt.as_deref().unwrap_or_default(),
+        log_path: &log_path,
+        worktree: task.worktree.as_deref(),
+        branch: task.branch.as_deref(),
+        earlier: &earlier,
+        retry: &retry,
+    }))
 }
 
 fn forge(intent: Intent, request: Request) -> Operation {

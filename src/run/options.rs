@@ -10,6 +10,10 @@ use crate::error::{Error, Result};
 /// Options as they are given, before defaults and variables.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the command's switches"
+)]
 pub struct Options {
     /// Any folder of the repository; the current one by default.
     pub repo: Option<String>,

@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::record::rfc3339;
+use super::publish::rfc3339;
 use super::state::{State, Step, Task};
 
 /// The version of the file's format.

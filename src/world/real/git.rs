@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::FlockOperation;
+
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec, run_command};
@@ -46,8 +48,8 @@ impl Steps {
     }
 
     fn make_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
-        let workspace = Workspace::discover(&self.root).map_err(line)?;
-        let registered = workspace.worktrees().map_err(line)?;
+        let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
+        let registered = workspace.worktrees().map_err(|error| error.to_string())?;
         let ours = registered
             .iter()
             .find(|known| known.exists && same(&known.path, &place.path));
@@ -60,7 +62,9 @@ impl Steps {
             fs::create_dir_all(parent)
                 .map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
         }
-        let exists = workspace.branch_exists(&place.branch).map_err(line)?;
+        let exists = workspace
+            .branch_exists(&place.branch)
+            .map_err(|error| error.to_string())?;
         {
             let _registration = self.lock_registration()?;
             if exists {
@@ -94,7 +98,8 @@ impl Steps {
             fs::create_dir_all(parent).map_err(trouble)?;
         }
         let file = File::create(&self.lock).map_err(trouble)?;
-        file.lock().map_err(trouble)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| trouble(errno.into()))?;
         Ok(file)
     }
 
@@ -137,7 +142,7 @@ impl Steps {
         let look = || {
             Workspace::discover(&self.root)
                 .and_then(|workspace| workspace.evidence(&place.path, &place.base_commit))
-                .map_err(line)
+                .map_err(|error| error.to_string())
         };
         let mut evidence = look()?;
         if evidence.dirty {
@@ -171,8 +176,11 @@ impl Steps {
     }
 
     fn remove(&self, place: &Workplace) -> Result<(), Trouble> {
-        let workspace = Workspace::discover(&self.root).map_err(line)?;
-        if workspace.is_dirty(&place.path).map_err(line)? {
+        let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
+        if workspace
+            .is_dirty(&place.path)
+            .map_err(|error| error.to_string())?
+        {
             return Err("it has uncommitted files".to_owned());
         }
         let _registration = self.lock_registration()?;
@@ -236,8 +244,4 @@ impl Steps {
 
 fn same(a: &Path, b: &Path) -> bool {
     a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
-}
-
-fn line(error: crate::error::Error) -> Trouble {
-    error.to_string()
 }

@@ -51,10 +51,10 @@ impl Logs {
 
     /// Writes what is held back, so that a reader sees all.
     pub(super) fn flush(&mut self, log: Log) {
-        if let Some((stream, Some(file))) = self.open.get_mut(&log) {
-            if let Err(error) = file.write_all(&stream.finish()) {
-                tracing::warn!(%error, "cannot write a log");
-            }
+        if let Some((stream, Some(file))) = self.open.get_mut(&log)
+            && let Err(error) = file.write_all(&stream.finish())
+        {
+            tracing::warn!(%error, "cannot write a log");
         }
     }
 

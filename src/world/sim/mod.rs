@@ -242,20 +242,19 @@ impl SimWorld {
         };
         let key = (marker.task.clone(), marker.kind);
         let number = self.forge.len() as u64 + 2;
-        let filed = match self.forge.get(&key) {
-            Some(filed) => Filed {
+        let filed = if let Some(filed) = self.forge.get(&key) {
+            Filed {
                 existed: true,
                 ..filed.clone()
-            },
-            None => {
-                let filed = Filed {
-                    number,
-                    url: format!("forge/{number}.md"),
-                    existed: false,
-                };
-                self.forge.insert(key, filed.clone());
-                filed
             }
+        } else {
+            let filed = Filed {
+                number,
+                url: format!("forge/{number}.md"),
+                existed: false,
+            };
+            self.forge.insert(key, filed.clone());
+            filed
         };
         Completion::Filed { intent, filed }
     }

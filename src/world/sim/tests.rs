@@ -144,9 +144,9 @@ fn run(seed: u64) -> Vec<String> {
         Body::TaskEnded { agent, .. } => Some(*agent),
         _ => None,
     });
-    let mut seen = BTreeSet::new();
+    let mut ended = BTreeSet::new();
     for agent in ends {
-        if !seen.insert(agent) {
+        if !ended.insert(agent) {
             broken.push(format!("Agent-{agent} ended twice"));
         }
     }

@@ -1,0 +1,59 @@
+//! The lock that one run of a master issue holds.
+//!
+//! Touches one file. The system gives the lock back however the program ends.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+
+use crate::error::{Error, Result};
+use crate::world::real::reason;
+
+use super::start::create_folder;
+
+/// A lock, held while this lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who holds it.
+    pub fn take(path: &Path) -> Result<Self> {
+        let trouble = |error: std::io::Error| Error::File {
+            action: "lock",
+            path: path.to_owned(),
+            reason: reason(&error),
+        };
+        if let Some(folder) = path.parent() {
+            create_folder(folder)?;
+        }
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(trouble)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                file.set_len(0).map_err(trouble)?;
+                write!(file, "{}", std::process::id()).map_err(trouble)?;
+                Ok(Self { _file: file })
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                // Who holds it is a courtesy; not knowing stops nothing.
+                let _ = file.read_to_string(&mut holder);
+                let pid = holder.trim().parse().unwrap_or(0);
+                Err(Error::Locked {
+                    pid,
+                    path: path.to_owned(),
+                })
+            }
+            Err(errno) => Err(trouble(errno.into())),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! From what was prepared to a run: the master issue, the lock, the journal, the world.
+//!
+//! Creates the runtime folder, files the master issue, reads earlier journals and opens a new
+//! one. Decides through [`super::history`].
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::agent::environment::{Environment, inherited};
+use crate::error::{Error, Result};
+use crate::forge::{Marker, MarkerKind, NewIssue, Reply, Request};
+use crate::plan::{self, Verdict};
+use crate::report::redact::Redactor;
+use crate::workspace::Master;
+use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
+use crate::world::real::{RealWorld, Setting, read_journal, reason, wall};
+
+use super::event::{Event, PlannedTask};
+use super::history::{History, Todo};
+use super::lock::Lock;
+use super::operation::Site;
+use super::prepare::{Prepared, ask_issue, unexpected};
+use super::record::{Body, Filed, Settings, Start, TaskSpec};
+use super::state::State;
+use super::summary::Summary;
+use super::surroundings::secrets;
+
+/// An orchestration that is about to run.
+pub struct Ready {
+    /// Its id.
+    pub orchestration: String,
+    /// The world that it runs in.
+    pub world: RealWorld,
+    /// What it works on.
+    pub site: Site,
+    /// What it starts from.
+    pub start: Start,
+    /// What was recorded before there was a journal.
+    pub before: Vec<Body>,
+    /// Held until the end.
+    pub lock: Lock,
+}
+
+/// What [`Prepared::start`] leads to.
+pub enum Next {
+    /// This is to be run.
+    Run(Box<Ready>),
+    /// Nothing is left to do; this is what the latest orchestration came to.
+    Done(Box<Summary>),
+}
+
+impl Prepared {
+    /// Takes the lock, files the master issue, opens the journal.
+    ///
+    /// `listener` gets the public events.
+    pub fn start(mut self, listener: impl FnMut(Event) + Send + 'static) -> Result<Next> {
+        self.refuse_dependencies()?;
+        if self.needs_confirmation() {
+            return Err(Error::WarningsNotAccepted {
+                warnings: self.validation.warnings.join("; "),
+            });
+        }
+        ensure_runtime(self.workspace.root())?;
+        exclude_own_files(self.workspace.common_dir())?;
+        let (master, lock) = self.file_master()?;
+        let number = master.number;
+        let folder = self.layout.parallel(Master::Local(number));
+        create_folder(&folder)?;
+        let history = History::new(earlier(&folder)?);
+        let tasks = match history.todo(self.tasks(), self.options.new) {
+            Todo::Tasks(tasks) => tasks,
+            Todo::Nothing(summary) => return Ok(Next::Done(summary)),
+        };
+        let label = Master::Local(number);
+        let orchestration =
+            label.orchestration_id(wall(), |id| self.layout.journal(label, id).exists());
+        let logs = self.layout.logs(&orchestration);
+        let redactor = Redactor::new(secrets(&self.environment));
+        let setting = Setting {
+            root: self.workspace.root().to_owned(),
+            journal: self.layout.journal(label, &orchestration),
+            logs: logs.clone(),
+            worktree_lock: self.layout.worktree_lock(),
+            git: self.git.clone(),
+            env: self.environment.clone(),
+            submodules: self.workspace.has_submodules(&self.base.commit)?,
+            redactor: redactor.clone(),
+            forge: Arc::clone(&self.forge),
+            interval: self.resolved.interval,
+        };
+        let start = Start {
+            orchestration: orchestration.clone(),
+            label: label.slug(),
+            source: self.source.clone(),
+            master,
+            local: true,
+            title: self.title(),
+            opening: self.plan.opening.clone(),
+            base: self.base.name.clone(),
+            base_commit: self.base.commit.clone(),
+            worktrees: self.layout.worktrees().to_string_lossy().into_owned(),
+            logs: self.layout.shown(&logs),
+            summary_path: self.layout.shown(&self.layout.summary_markdown(label)),
+            settings: self.settings(),
+            tasks,
+        };
+        let before = self.before(&start);
+        let site = Site::new(
+            self.layout.clone(),
+            label,
+            self.agent.clone(),
+            self.agents_environment(),
+            redactor,
+        );
+        let world = RealWorld::open(setting, listener)?;
+        Ok(Next::Run(Box::new(Ready {
+            orchestration,
+            world,
+            site,
+            start,
+            before,
+            lock,
+        })))
+    }
+
+    fn title(&self) -> String {
+        self.plan.title.clone().unwrap_or_else(|| {
+            let name = Path::new(&self.source)
+                .file_stem()
+                .map(|stem| stem.to_string_lossy());
+            match name {
+                Some(name) if self.source != "-" => name.into_owned(),
+                _ => "Plan".to_owned(),
+            }
+        })
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            max_workers: self.resolved.max_workers,
+            batch_size: self.resolved.batch_size,
+            timeout: self.resolved.timeout,
+            interval: self.resolved.interval,
+            threshold: self.resolved.threshold,
+            setup: self.options.setup.clone(),
+            verify: self.options.verify.clone(),
+            keep_worktrees: self.options.keep_worktrees,
+            draft: self.options.draft,
+            agent: self.agent.name().to_owned(),
+            model: self.options.model.clone(),
+        }
+    }
+
+    /// The tasks, numbered as in the plan.
+    fn tasks(&self) -> Vec<TaskSpec> {
+        let closed = |number: &u64| !self.adopted.contains_key(number);
+        self.plan
+            .tasks
+            .iter()
+            .filter_map(|task| {
+                let adopts = task.adopts.as_ref().map(|issue| issue.number);
+                if adopts.as_ref().is_some_and(closed) {
+                    return None;
+                }
+                let title = match adopts.and_then(|number| self.adopted.get(&number)) {
+                    Some(title) => title.clone(),
+                    None => task.title.clone(),
+                };
+                Some(TaskSpec {
+                    agent: task.index,
+                    key: plan::key(&task.title, task.occurrence),
+                    title,
+                    description: task.description.clone(),
+                    acceptance: task.acceptance.clone(),
+                    adopts,
+                })
+            })
+            .collect()
+    }
+
+    fn before(&self, start: &Start) -> Vec<Body> {
+        vec![
+            Body::PlanParsed {
+                source: self.source.clone(),
+                title: start.title.clone(),
+                tasks: start
+                    .tasks
+                    .iter()
+                    .map(|task| PlannedTask {
+                        agent: task.agent,
+                        title: task.title.clone(),
+                    })
+                    .collect(),
+            },
+            Body::Validated {
+                verdict: verdict_name(self.validation.verdict).to_owned(),
+                warnings: self.validation.warnings.clone(),
+            },
+        ]
+    }
+
+    fn file_master(&mut self) -> Result<(Filed, Lock)> {
+        if let Some((number, lock)) = self.known.take() {
+            let issue = ask_issue(&*self.forge, number)?;
+            return Ok((
+                Filed {
+                    number,
+                    url: issue.url,
+                    existed: true,
+                },
+                lock,
+            ));
+        }
+        let reply = self.forge.perform(&Request::CreateIssue(NewIssue {
+            marker: Marker::whole(self.identity.clone(), MarkerKind::Master),
+            title: self.title(),
+            body: self.text.clone(),
+            labels: vec!["parallel-orchestration".to_owned()],
+        }))?;
+        let Reply::Created(created) = reply else {
+            return Err(unexpected(&reply));
+        };
+        let lock = Lock::take(&self.layout.run_lock(Master::Local(created.number)))?;
+        let filed = Filed {
+            number: created.number,
+            url: created.url,
+            existed: created.existed,
+        };
+        Ok((filed, lock))
+    }
+
+    /// Agents commit with the user's identity, or with ours where there is none.
+    fn agents_environment(&self) -> Environment {
+        let mut environment = inherited(&self.environment, &self.options.pass_env);
+        for (name, value) in self.git.identity_for_agents() {
+            if !environment.iter().any(|(known, _)| *known == name) {
+                environment.push((name, value));
+            }
+        }
+        environment
+    }
+}
+
+/// The states of the earlier orchestrations of a master, oldest first.
+fn earlier(folder: &Path) -> Result<Vec<State>> {
+    let mut journals: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .collect();
+    journals.sort();
+    let mut states = Vec::new();
+    for path in journals {
+        if let Some(state) = State::replay(&read_journal(&path)?.records) {
+            states.push(state);
+        }
+    }
+    states.sort_by_key(|state| state.origin);
+    Ok(states)
+}
+
+pub(super) fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Error::File {
+        action: "create",
+        path: path.to_owned(),
+        reason: reason(&error),
+    })
+}
+
+const fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Proceed => "proceed",
+        Verdict::Warn => "warn",
+        Verdict::Abort => "abort",
+    }
+}
