@@ -3,7 +3,7 @@
 //! Pure. What comes from a plan or an issue is untrusted: it mentions nobody, closes nothing and
 //! hides nothing.
 
-use super::text::counted;
+use super::text::{counted, grouped};
 use super::untrusted::{block, code, cut, inline, quote, title};
 
 /// How much of the master's opening a sub-issue repeats, in characters.
@@ -157,7 +157,7 @@ impl Pull<'_> {
             .map(|file| format!("- {}", code(file)))
             .collect();
         if let more @ 1.. = self.file_count.saturating_sub(files.len() as u64) {
-            files.push(format!("- … and {more} more"));
+            files.push(format!("- … and {} more", grouped(more)));
         }
         let verified = match self.verified_by {
             Some(command) => format!("✅ {} passed in the worktree.", code(command)),
