@@ -108,15 +108,18 @@ class Pool:
             EngineError: The pool belongs to the process from which this one was forked.
         """
 
-    def wait(self, timeout: float | None = None) -> list[News]:
-        """Wait for news and return all there is, the interpreter being free meanwhile.
+    def wait(self, timeout: float, *, signals: bool) -> list[News]:
+        """Wait for news and return what :meth:`poll` would, the interpreter being free meanwhile.
 
-        Returns nothing after :meth:`wake` or at the timeout (in seconds). In the main thread an
-        exception of a signal handler is raised from here.
+        Returns nothing after :meth:`wake` or at the timeout (in seconds). With ``signals``, in the
+        main thread, an exception of a signal handler is raised from here.
         """
 
     def poll(self) -> list[News]:
-        """Return all news there is, without waiting."""
+        """Return news without waiting: all there is or, where that is much text, a part of it."""
+
+    def unfinished(self) -> int:
+        """Return how many of its processes are not over."""
 
     def fileno(self) -> int:
         """Return a descriptor that is readable while there are news; it belongs to the pool."""

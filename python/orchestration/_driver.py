@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 _GRACE = 0.5
 # How long an interrupted run waits for its children; the caller gets control within two seconds.
 _FAREWELL = 1.6
+# How long a thread sleeps at most before the interpreter may raise something in it.
+_BREATH = 1.0
 # The kernel takes no argument of 128 KiB or more (MAX_ARG_STRLEN, its NUL included).
 _LONGEST_ARGUMENT = 128 * 1024 - 1
 
@@ -109,7 +111,7 @@ def _run(
     run = _Run(jobs, limit)
     try:
         while run.start():
-            run.absorb(run.pool.wait())
+            run.absorb(run.wait(_BREATH))
     except BaseException:
         run.abandon()
         raise
@@ -173,6 +175,7 @@ class _Run:
         self._posted: deque[tuple[ClaudeProcess, End]] = deque()
         self._ends: list[tuple[ClaudeProcess, End]] = []
         self._nested: set[Cancellable] = set()
+        self._in_main = threading.current_thread() is threading.main_thread()
         self._outer: _Run | None = getattr(_scope, "run", None)
         if self._outer is not None:
             self._outer.adopt(self)
@@ -193,6 +196,10 @@ class _Run:
             except Exception as error:  # noqa: BLE001 - it is the end of this job
                 self._ends.append((job, error))
         return bool(self._agents or self._threads)
+
+    def wait(self, timeout: float) -> "list[_core.News]":
+        """Wait for news; in the main thread exceptions of signal handlers are raised meanwhile."""
+        return self.pool.wait(timeout, signals=self._in_main)
 
     def absorb(self, events: "list[_core.News]") -> None:
         """Take in what the engine and the threads have reported."""
@@ -220,9 +227,9 @@ class _Run:
     def abandon(self) -> None:
         """End everything that runs, and wait until it is reaped or the time is up."""
         deadline = self._condemn()
-        while (left := deadline - time.monotonic()) > 0 and self.start():
+        while (left := deadline - time.monotonic()) > 0 and self._busy():
             try:
-                self._drop(self.pool.wait(left))
+                self._drop(self.wait(left))
             except BaseException:  # noqa: BLE001 - asked again: the first exception is raised
                 self.pool.cancel(kill=True)
 
@@ -231,7 +238,7 @@ class _Run:
         import asyncio  # noqa: PLC0415 - see above
 
         deadline = self._condemn()
-        while (left := deadline - time.monotonic()) > 0 and self.start():
+        while (left := deadline - time.monotonic()) > 0 and self._busy():
             try:
                 await asyncio.wait_for(_readable(self.pool.fileno()), left)
             except asyncio.TimeoutError:
@@ -267,11 +274,12 @@ class _Run:
         self.cancel()
         return time.monotonic() + _FAREWELL
 
-    def _drop(self, events: "list[_core.News]") -> None:
+    def _busy(self) -> bool:
+        """Whether something still runs, also where the news of its end were lost on the way."""
+        return self.pool.unfinished() > 0 or self._threads > 0
+
+    def _drop(self, _news: "list[_core.News]") -> None:
         """Count what has ended; nobody will read what it came to."""
-        for unit, stream, _ in events:
-            if not stream:
-                self._agents.pop(unit).forget()
         while self._posted:
             self._threads -= 1
             self._posted.popleft()

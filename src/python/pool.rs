@@ -105,19 +105,33 @@ impl PyPool {
     }
 
     /// Waits for news, up to `timeout` seconds, and returns all there is; nothing after
-    /// [`Self::wake`] or at the timeout. An exception of a signal handler is raised from here.
-    #[pyo3(signature = (timeout=None))]
-    fn wait<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Vec<News<'py>>> {
-        let mut left = timeout.map(seconds).transpose()?;
+    /// [`Self::wake`] or at the timeout.
+    ///
+    /// With `signals` an exception of a signal handler is raised from here; only the main thread
+    /// has a reason to ask for that, and other threads sleep undisturbed.
+    #[pyo3(signature = (timeout, *, signals))]
+    fn wait<'py>(&self, py: Python<'py>, timeout: f64, signals: bool) -> PyResult<Vec<News<'py>>> {
+        let mut left = seconds(timeout)?;
         loop {
-            let slice = left.map_or(SIGNAL_CHECK, |left| left.min(SIGNAL_CHECK));
+            let slice = if signals {
+                left.min(SIGNAL_CHECK)
+            } else {
+                left
+            };
             let rung = py.detach(|| self.bell.wait(slice));
-            py.check_signals()?;
-            left = left.map(|left| left.saturating_sub(slice));
-            if rung || left.is_some_and(|left| left.is_zero()) {
+            if signals {
+                py.check_signals()?;
+            }
+            left = left.saturating_sub(slice);
+            if rung || left.is_zero() {
                 return self.poll(py);
             }
         }
+    }
+
+    /// How many of its processes are not over.
+    fn unfinished(&self) -> PyResult<usize> {
+        Ok(self.pool()?.unfinished())
     }
 
     /// Returns news without waiting: all there is or, where that is much text, a part of it.

@@ -5,6 +5,8 @@ import dataclasses
 import inspect
 import pickle
 import re
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
@@ -231,6 +233,17 @@ def test_every_public_name_is_there():
         assert inspect.ismodule(getattr(orchestration, name))
     with pytest.raises(AttributeError, match="module 'orchestration' has no attribute 'nope'"):
         _ = orchestration.nope
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = (
+        "import sys; before = set(sys.modules); import orchestration\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    loaded = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    light = {"importlib", "importlib._bootstrap", "importlib._bootstrap_external", "warnings"}
+    assert set(loaded) <= {"orchestration", *light}
 
 
 def test_what_types_say_can_be_looked_up():
