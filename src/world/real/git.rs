@@ -13,7 +13,7 @@ use rustix::fs::FlockOperation;
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec, run_command};
-use crate::workspace::cli::{Git, GitCommand};
+use crate::workspace::cli::{Git, GitCommand, uncommitted};
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Workplace};
 
@@ -176,15 +176,27 @@ impl Steps {
     }
 
     fn remove(&self, place: &Workplace) -> Result<(), Trouble> {
-        let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
-        if workspace
-            .is_dirty(&place.path)
-            .map_err(|error| error.to_string())?
-        {
+        let (code, status, stderr) = self.output(&self.git.status(&place.path))?;
+        if code != 0 {
+            return Err(self.git.status(&place.path).failure(&stderr).to_string());
+        }
+        if !uncommitted(&status).is_empty() {
             return Err("it has uncommitted files".to_owned());
         }
+        let removal = if self.submodules {
+            let evidence = Workspace::discover(&self.root)
+                .and_then(|workspace| workspace.evidence(&place.path, &place.base_commit))
+                .map_err(|error| error.to_string())?;
+            if evidence.submodules_changed {
+                return Err("a submodule in it has commits of its own".to_owned());
+            }
+            self.git
+                .worktree_remove_with_submodules(&self.root, &place.path)
+        } else {
+            self.git.worktree_remove(&self.root, &place.path)
+        };
         let _registration = self.lock_registration()?;
-        self.run(&self.git.worktree_remove(&self.root, &place.path))?;
+        self.run(&removal)?;
         if let Some(folder) = place.path.parent() {
             // Only where this was the last one.
             let _ = fs::remove_dir(folder);
@@ -209,6 +221,11 @@ impl Steps {
     }
 
     fn exit_code(&self, command: &GitCommand) -> Result<(i32, String), Trouble> {
+        self.output(command).map(|(code, _, stderr)| (code, stderr))
+    }
+
+    /// The exit code, standard output and standard error.
+    fn output(&self, command: &GitCommand) -> Result<(i32, Vec<u8>, String), Trouble> {
         let finished = run_command(self.spec(command))
             .map_err(|error| format!("git {}: {error}", command.name))?;
         let stderr = finished.captured.stderr.text(Newlines::Universal);
@@ -219,7 +236,11 @@ impl Steps {
                 command.name
             )),
             Outcome::Cancelled(_) => Err(format!("git {} was interrupted", command.name)),
-            _ => Ok((finished.exit_code(), stderr)),
+            _ => Ok((
+                finished.exit_code(),
+                finished.captured.stdout.bytes(),
+                stderr,
+            )),
         }
     }
 
