@@ -299,6 +299,18 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
+fn looking_creates_nothing() {
+    let scene = Scene::new();
+    scene.read(12).unwrap_err();
+    let request = Request::Marked {
+        master: "plan.md".into(),
+    };
+    let reply = scene.forge.perform(&request).unwrap();
+    assert!(matches!(reply, Reply::Marked { found } if found.is_empty()));
+    assert!(!scene.folder.exists());
+}
+
+#[test]
 fn trouble_with_the_disk_is_an_error_of_this_machine() {
     let scene = Scene::new();
     fs::write(&scene.folder, "a file where the folder belongs").unwrap();

@@ -151,7 +151,11 @@ impl LocalForge {
     }
 
     fn issue(&self, number: u64) -> Result<Issue, ForgeError> {
-        let document = self.store.lock()?.read(Kind::Issue, number)?;
+        let Some(store) = self.store.lock_existing()? else {
+            let what = format!("issue #{number}");
+            return Err(ForgeError::NotFound { what });
+        };
+        let document = store.read(Kind::Issue, number)?;
         let (_, body) = Marker::split(&document.body);
         Ok(Issue {
             number,
@@ -164,8 +168,10 @@ impl LocalForge {
     }
 
     fn marked(&self, master: &str) -> Result<Vec<Marked>, ForgeError> {
-        let store = self.store.lock()?;
         let mut found = Vec::new();
+        let Some(store) = self.store.lock_existing()? else {
+            return Ok(found);
+        };
         for kind in [Kind::Issue, Kind::Pull] {
             for document in store.read_all(kind)? {
                 for marker in markers(&document) {

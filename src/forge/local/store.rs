@@ -40,6 +40,16 @@ impl Store {
         format!("{}/{}/{number}.md", self.shown, kind_folder(kind))
     }
 
+    /// Waits for the store to read from it, and creates nothing: there is none where nothing was
+    /// ever filed.
+    pub fn lock_existing(&self) -> Result<Option<Locked<'_>>, ForgeError> {
+        if self.folder.exists() {
+            self.lock().map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// Waits for the store. The system frees it when the holder ends, however it ends.
     pub fn lock(&self) -> Result<Locked<'_>, ForgeError> {
         for kind in [Kind::Issue, Kind::Pull] {
