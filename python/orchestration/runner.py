@@ -8,8 +8,8 @@ sees to it that whatever was started is reaped before control goes back.
 from __future__ import annotations
 
 import json
-import math
 import sys
+from collections import deque
 from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 """How long one native wait may last, so that signals and Ctrl-C are seen in between."""
+
+_BEYOND = 1e18
+"""Numbers from here on, infinity and NaN are no options: JSON, or a 64-bit integer, has no room."""
 
 INTERRUPTED = 130
 """The exit code of a run that was ended by a person or by the program around it."""
@@ -50,13 +53,17 @@ class Run:
         """Takes the options as they are; those that are missing have their defaults.
 
         Raises:
-            UsageError: a number is not finite.
+            UsageError: a number is not finite, or too large to be meant.
         """
         for name, value in options.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                message = f"{name} is {value}, but must be a finite number"
-                raise _core.UsageError(message)
+            if isinstance(value, int | float) and not abs(value) < _BEYOND:
+                option = f"--{name.replace('_', '-')}"
+                error = _core.UsageError(f"{option} is {value}, but must be a number below 1e18")
+                error.hint = f"change or leave out {option}"
+                raise error
         self._native = _core.Orchestration(source, json.dumps(options), text)
+        self._is_started = False
+        self._cancels: deque[int] = deque()
         self.dry_run = bool(options.get("dry_run"))
 
     def prepare(self) -> Prepared:
@@ -77,11 +84,20 @@ class Run:
         )
 
     def start(self) -> None:
-        """Files the issues and starts the agents, in the background."""
-        self._native.start()
+        """Files the issues and starts the agents, in the background.
 
-    def deliver(self, on_event: Callable[[Event], object]) -> Report:
-        """Starts, calls back with each event until the last, and returns the outcome.
+        Raises:
+            OrchestrationError: the run is refused after all.
+        """
+        self._is_started = True  # said first: Ctrl-C may come with the return
+        try:
+            self._native.start()
+        except _core.OrchestrationError:
+            self._is_started = False
+            raise
+
+    def deliver(self, on_line: Callable[[str], object]) -> Report:
+        """Starts, calls back with each event as a line of JSON, and returns the outcome.
 
         An exception out of the callback, Ctrl-C included, stops all agents, waits until they are
         reaped, and is raised again.
@@ -89,19 +105,22 @@ class Run:
         Raises:
             OrchestrationError: the engine or the forge broke on the way.
         """
-        self.start()
         try:
+            self.start()
             for line in self.lines():
-                on_event(Event.from_json(line))
+                on_line(line)
         except BaseException:
-            self.cancel()
-            self.drain()
+            if self._is_started:
+                self.cancel()
+                self.drain()
             raise
         return self.report()
 
     def lines(self) -> Iterator[str]:
         """The events as JSON, one line each, until the last. Waits for the next one."""
         while True:
+            while self._cancels:
+                self._native.cancel(self._cancels.popleft())
             try:
                 line = self._native.next(POLL_SECONDS)
             except StopIteration:
@@ -110,8 +129,12 @@ class Run:
                 yield line
 
     def cancel(self, exit_code: int = INTERRUPTED) -> None:
-        """Asks all agents to stop. A second call kills them. Returns at once."""
-        self._native.cancel(exit_code)
+        """Asks all agents to stop; a second call kills them.
+
+        It may come from any thread and from a signal handler, and returns at once: whoever reads
+        the events passes it on to the engine.
+        """
+        self._cancels.append(exit_code)
 
     def drain(self) -> None:
         """Waits until the run is over and reaped. Ctrl-C while waiting kills what is left."""
@@ -215,7 +238,12 @@ def orchestrate(
     if run.dry_run:
         return _report_dry_run(prepared, on_event)
     refuse_unless_accepted(prepared)
-    return run.deliver(on_event or (lambda _: None))
+
+    def tell(line: str) -> None:
+        if on_event is not None:
+            on_event(Event.from_json(line))
+
+    return run.deliver(tell)
 
 
 def open_run(source: str | PathLike[str], **options: Any) -> Run:

@@ -276,8 +276,8 @@ class _Pump:
             return
         self._run = run
 
-        def hand_over(event: Event) -> None:
-            self.buffer.put(event)
+        def hand_over(line: str) -> None:
+            self.buffer.put(Event.from_json(line))
             tell()
 
         self._report = run.deliver(hand_over)
