@@ -72,19 +72,24 @@ def execute(
 
 def _accept(console: Console, prepared: Prepared) -> None:
     """Shows warnings, and asks a person whether to go on."""
+    if prepared.needs_confirmation and not console.can_ask:
+        refuse_unless_accepted(prepared)
     for warning in prepared.warnings:
         console.note(f"warning: {warning}")
-    if prepared.needs_confirmation and not (console.can_ask and console.ask("Go on?")):
+    if prepared.needs_confirmation and not console.ask("Go on?"):
         refuse_unless_accepted(prepared)
 
 
 def _follow(console: Console, signals: Signals, run: Run) -> Ended:
     """Starts the run and shows its events until the last."""
     text = _core.Lines()
-    signals.attach(run)
-    run.start()
-    for line in run.lines():
+    has_run = False
+
+    def show(line: str) -> None:
+        nonlocal has_run
         event = Event.from_json(line)
+        is_last = isinstance(event, (OrchestrationFinished, Error))
+        has_run = has_run or not is_last
         try:
             if console.json:
                 console.event(event, line)
@@ -94,9 +99,16 @@ def _follow(console: Console, signals: Signals, run: Run) -> Ended:
             # As for any program in a pipe, the end of its reader is the end of its work; but the
             # agents are asked and reaped, and what they did is kept.
             console.abandon()
-            if not isinstance(event, (OrchestrationFinished, Error)):
+            if not is_last:
                 run.cancel(INTERRUPTED)
-    report = run.report()
+
+    signals.attach(run)
+    report = run.deliver(show)
+    if not has_run:
+        console.note(
+            f"hint: every task was run before, in {report.orchestration_id};"
+            " run them again with --new"
+        )
     return Ended(report.exit_code, report)
 
 
