@@ -15,7 +15,7 @@ import threading
 import time
 
 from . import _driver
-from .claude_process import ClaudeProcess, ProcessResult
+from .claude_process import ClaudeProcess, ProcessResult, command_of
 
 TYPE_CHECKING = False
 
@@ -59,7 +59,7 @@ def run(process: ClaudeProcess) -> ProcessResult:
 
 
 def _steps(process: ClaudeProcess) -> ProcessResult:
-    command = process._build_command()  # noqa: SLF001
+    command = command_of(process)
     process.log(f'Command: {" ".join(command[:2])} -p "..."')
     process._setup_logging()  # noqa: SLF001
     process._master_fd, slave = pty.openpty()  # noqa: SLF001

@@ -25,6 +25,7 @@ from .claude_process import (
     ClaudeProcess,
     ProcessResult,
     append_text,
+    command_of,
     late_result,
     log_line,
     log_path,
@@ -337,7 +338,7 @@ class _Agent:
         self._timeout = process.timeout
         self._note(f"Starting process with timeout={self._timeout}s")
         try:
-            command = process._build_command()  # noqa: SLF001
+            command = command_of(process)
             self._note(f'Command: {" ".join(command[:2])} -p "..."')
             process._setup_logging()  # noqa: SLF001
             self._pending.clear()

@@ -302,6 +302,14 @@ def overridden(process: ClaudeProcess, names: tuple[str, ...] = SEAMS) -> bool:
     )
 
 
+def command_of(process: ClaudeProcess) -> list[str]:
+    """Build the command of a process that is being run.
+
+    Called from here, so that its warnings name this module: programs filter them by that name.
+    """
+    return process._build_command()  # noqa: SLF001
+
+
 def log_line(process: ClaudeProcess, msg: object, level: str) -> str:
     """Return a line of a process as it is printed and logged, without its end."""
     return f"[{time.strftime('%H:%M:%S')}] [{level}] [{process.process_id}] {msg}"

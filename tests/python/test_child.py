@@ -267,8 +267,8 @@ def test_an_unset_delegate_warns_and_means_claude(agent, make, monkeypatch):
         "AMPLIHACK_DELEGATE not set — defaulting to 'claude'. "
         "Set AMPLIHACK_DELEGATE (e.g. 'amplihack claude') to select the agent."
     )
-    # The caller of `_build_command` is blamed, as ever: the warning is about its run.
-    assert "orchestration" in caught[0].filename
+    # Programs filter it by the module in which it was always raised.
+    assert caught[0].filename == sys.modules[ClaudeProcess.__module__].__file__
 
 
 def test_a_warning_turned_into_an_error_is_a_failed_result(agent, make, monkeypatch, log):
