@@ -144,7 +144,7 @@ class Orchestration:
     them into dataclasses.
     """
 
-    def __new__(cls, source: str, options: str, text: str | None = None) -> Orchestration:
+    def __new__(cls, source: str, options: str, text: str | None) -> Orchestration:
         """Reads the options, under their names with underscores; absent ones have their default.
 
         Args:

@@ -676,6 +676,78 @@ class TestTerminal:
         assert "[y/N]" not in out
 
 
+class TestLibrary:
+    """The same engine under a program of one's own."""
+
+    def python(self, place: Place, script: str, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, *arguments],
+            cwd=place.root,
+            env=place.environment,
+            encoding="utf-8",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        place.running.append(process)
+        return process
+
+    def test_ctrl_c_reaps_before_it_is_raised(self, place: Place) -> None:
+        script = (
+            "import sys, orchestration\n"
+            "from orchestration.events import AgentStarted\n"
+            "def tell(event):\n"
+            "    if isinstance(event, AgentStarted): print(event.pid, flush=True)\n"
+            "try:\n"
+            "    plan, agent = sys.argv[1:]\n"
+            "    orchestration.orchestrate(plan, agent=agent, yes=True, on_event=tell)\n"
+            "except KeyboardInterrupt:\n"
+            "    print('interrupted', flush=True)\n"
+            "    sys.stdin.read()\n"
+        )
+        agent = place.agent("cat >/dev/null; exec sleep 600")
+        program = self.python(place, script, place.plan("Add a"), agent)
+        assert program.stdout is not None
+        pid = int(program.stdout.readline())
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.readline() == "interrupted\n"
+        assert not is_alive(pid)
+        program.communicate(timeout=20)
+        assert program.returncode == 0
+
+    def test_a_stream_that_is_left_reaps_and_the_program_goes_on(self, place: Place) -> None:
+        script = (
+            "import asyncio, os, sys, orchestration\n"
+            "from orchestration.events import AgentStarted\n"
+            "async def main():\n"
+            "    async with orchestration.stream(\n"
+            "        sys.argv[1], agent=sys.argv[2], yes=True\n"
+            "    ) as events:\n"
+            "        async for event in events:\n"
+            "            if isinstance(event, AgentStarted): break\n"
+            "    try:\n"
+            "        os.kill(event.pid, 0)\n"
+            "    except ProcessLookupError:\n"
+            "        print('reaped')\n"
+            "asyncio.run(main())\n"
+        )
+        agent = place.agent("cat >/dev/null; exec sleep 600")
+        program = self.python(place, script, place.plan("Add a"), agent)
+        out, err = program.communicate(timeout=20)
+        assert (out, program.returncode) == ("reaped\n", 0), err
+
+    def test_failed_tasks_raise_nothing(self, place: Place) -> None:
+        script = (
+            "import sys, orchestration\n"
+            "report = orchestration.orchestrate(sys.argv[1], agent=sys.argv[2], yes=True)\n"
+            "print(report.exit_code, report.failed, report.tasks[0].failure_stage)\n"
+        )
+        agent = place.agent("cat >/dev/null; exit 7")
+        program = self.python(place, script, place.plan("Add a"), agent)
+        out, err = program.communicate(timeout=20)
+        assert (out, program.returncode) == ("2 1 implementation\n", 0), err
+
+
 def read_starts(command: subprocess.Popen[str], count: int) -> Sequence[AgentStarted]:
     """Reads events until so many agents run."""
     assert command.stdout is not None

@@ -79,10 +79,9 @@ def test_an_agent_refuses_what_it_does_not_know(repository: Path, tmp_path: Path
     assert "none of them" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    folder = tmp_path_factory.mktemp("demo")
-    script = "import sys; from orchestration.demo import show; sys.exit(show(pace=0.05))"
+def show(folder: Path, options: str = "") -> subprocess.CompletedProcess[str]:
+    """Runs the demo, but hardly lets the agents think."""
+    script = f"import sys; from orchestration.demo import show; sys.exit(show(pace=0.05{options}))"
     return subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
@@ -91,6 +90,18 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProce
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    return show(tmp_path_factory.mktemp("demo"))
+
+
+def test_it_leaves_nothing_behind_where_asked(tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    done = show(tmp_path, ", clean=True")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_it_ends_well_although_one_agent_fails(shown: subprocess.CompletedProcess[str]) -> None:
