@@ -50,7 +50,8 @@ class Record:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The JSON object as text; on one line unless ``indent`` says otherwise."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent)
+        separators = (",", ":") if indent is None else None
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=indent, separators=separators)
 
 
 def _read(value: Any, record: type[Record] | None) -> Any:

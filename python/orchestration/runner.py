@@ -19,13 +19,13 @@ from .events import Event, PlannedTask, PlanParsed, Validated
 from .report import Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 POLL_SECONDS = 0.1
 """How long one native wait may last, so that signals and Ctrl-C are seen in between."""
 
 _BEYOND = 1e18
-"""Numbers from here on, infinity and NaN are no options: JSON, or a 64-bit integer, has no room."""
+"""Numbers from here on are no options: a 64-bit integer has no room for them."""
 
 INTERRUPTED = 130
 """The exit code of a run that was ended by a person or by the program around it."""
@@ -37,6 +37,7 @@ class Prepared:
 
     text: str
     """The native layer's JSON, which it also renders."""
+    source: str
     plan: dict[str, Any]
     validation: dict[str, Any]
     warnings: tuple[str, ...]
@@ -53,14 +54,10 @@ class Run:
         """Takes the options as they are; those that are missing have their defaults.
 
         Raises:
-            UsageError: a number is not finite, or too large to be meant.
+            UsageError: the engine could not even be told of a value.
         """
-        for name, value in options.items():
-            if isinstance(value, int | float) and not abs(value) < _BEYOND:
-                option = f"--{name.replace('_', '-')}"
-                error = _core.UsageError(f"{option} is {value}, but must be a number below 1e18")
-                error.hint = f"change or leave out {option}"
-                raise error
+        for name, value in {"source": source, **options}.items():
+            _refuse_unspeakable(name, value)
         self._native = _core.Orchestration(source, json.dumps(options), text)
         self._is_started = False
         self._cancels: deque[int] = deque()
@@ -76,6 +73,7 @@ class Run:
         data = json.loads(text)
         return Prepared(
             text=text,
+            source=data["source"],
             plan=data["plan"],
             validation=data["validation"],
             warnings=tuple(data["warnings"]),
@@ -286,9 +284,7 @@ def dry_run_events(prepared: Prepared, time: str = "") -> tuple[PlanParsed, Vali
     )
     head = {"time": time, "orchestration": ""}
     return (
-        PlanParsed(
-            seq=1, source=plan.get("source") or "", title=plan["title"], tasks=tasks, **head
-        ),
+        PlanParsed(seq=1, source=prepared.source, title=plan["title"] or "", tasks=tasks, **head),
         Validated(seq=2, verdict=validation["verdict"], warnings=prepared.warnings, **head),
     )
 
@@ -321,6 +317,26 @@ def _report_dry_run(prepared: Prepared, on_event: Callable[[Event], object] | No
         for event in dry_run_events(prepared):
             on_event(event)
     return dry_run_report(prepared)
+
+
+def _refuse_unspeakable(name: str, value: object) -> None:
+    """Refuses what JSON has no form for: NaN, vast numbers, bytes that are no text."""
+    option = "SOURCE" if name == "source" else f"--{name.replace('_', '-')}"
+    if isinstance(value, int | float) and not abs(value) < _BEYOND:
+        message = f"{option} is {value}, but must be a number below 1e18"
+    elif any("\ud800" <= mark <= "\udfff" for text in _texts(value) for mark in text):
+        message = f"{option} is {value!a}, but must be UTF-8 text"
+    else:
+        return
+    error = _core.UsageError(message)
+    error.hint = f"change or leave out {option}"
+    raise error
+
+
+def _texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, list) else ()
 
 
 def _read_standard_input() -> str:

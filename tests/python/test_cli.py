@@ -381,6 +381,21 @@ class TestJson:
             "validated",
             "orchestration_finished",
         ], done.err
+        assert done.events[0].to_dict()["source"] == "plan.md"
+
+    def test_a_dry_run_of_dependent_tasks_ends_with_an_error(self, place: Place) -> None:
+        plan = place.plan("Add a (depends on task 2)", "Add b")
+        done = place.run(plan, "--dry-run", "--output", "json", "--agent", place.agent(WORKS))
+        last = done.events[-1].to_dict()
+        assert (last["type"], last["kind"], last["exit_code"]) == ("error", "validation", 4)
+        assert last["hint"].endswith("in the order 2, 1")
+        assert done.code == 4
+
+    def test_a_dry_run_of_tasks_in_a_circle_names_them(self, place: Place) -> None:
+        plan = place.plan("Add a (depends on task 2)", "Add b (depends on task 1)")
+        done = place.run(plan, "--dry-run", "--output", "json", "--agent", place.agent(WORKS))
+        assert "wait for each other" in done.events[-1].to_dict()["hint"]
+        assert done.code == 4
 
 
 def refused(done: Outcome, code: int, *words: str) -> None:
@@ -534,6 +549,14 @@ class TestBadInput:
         self, place: Place, source: str
     ) -> None:
         refused(place.run(source), 64, source)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["\udcff.md"], ["plan.md", "--agent", "\udcff"], ["plan.md", "--pass-env=\udcff"]],
+    )
+    def test_bytes_that_are_no_text(self, place: Place, arguments: list[str]) -> None:
+        place.plan("Add a")
+        refused(place.run(*arguments), 64, "UTF-8")
 
     def test_nobody_writes_to_the_terminal_through_a_plans_name(self, place: Place) -> None:
         done = place.run("\x1b[2Jplan.md")

@@ -26,7 +26,8 @@ SUMMARY = json.loads(
 HEAD = {"v": 1, "time": "2026-01-01T12:00:00.000Z", "orchestration": "orch-local-1-20260101-1200"}
 
 PREPARED = {
-    "plan": {"title": "Plan", "source": "plan.md", "tasks": [{"index": 1, "title": "Add login"}]},
+    "source": "plan.md",
+    "plan": {"title": "Plan", "tasks": [{"index": 1, "title": "Add login"}]},
     "validation": {"verdict": "proceed", "dependencies": []},
     "warnings": [],
     "needs_confirmation": False,

@@ -130,7 +130,13 @@ def _write_dry_run_events(console: Console, prepared: Prepared, report: Report) 
     for event in dry_run_events(prepared, time):
         console.event(event)
     if is_aborted(prepared):
-        reasons = "; ".join(found["reason"] for found in prepared.validation["dependencies"])
+        found = prepared.validation
+        reasons = "; ".join(dependency["reason"] for dependency in found["dependencies"])
+        order = ", ".join(str(task) for task in found["order"])
+        hint = f"run them one after another, in the order {order}"
+        if found["cycle"]:
+            circle = " → ".join(str(task) for task in found["cycle"])
+            hint = f"tasks {circle} wait for each other"
         console.event(
             Error(
                 seq=3,
@@ -138,7 +144,7 @@ def _write_dry_run_events(console: Console, prepared: Prepared, report: Report) 
                 orchestration="",
                 kind="validation",
                 message=f"the tasks depend on each other: {reasons}",
-                hint="run them in sequence",
+                hint=hint,
                 exit_code=report.exit_code,
             )
         )
