@@ -24,10 +24,10 @@ demo: $(BUILT) ## Watch five agents work on a throw-away repository.
 test: test-rust test-python ## Run every test.
 
 test-rust: tools-present
-	cargo test --no-default-features --quiet
+	cargo test --no-default-features
 
 test-python: $(BUILT)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 simulate: tools-present ## Run the simulator: make simulate SEEDS=1000000.
 	SIMULATION_SEEDS=$(SEEDS) cargo test --release --no-default-features --lib simulation -- --nocapture
@@ -49,6 +49,7 @@ format: $(TOOLS) ## Format the sources.
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features
 	$(BIN)/python benches/dropin.py
+	$(BIN)/python benches/orchestration.py
 
 build: $(BUILT) ## Build the extension into .venv.
 
