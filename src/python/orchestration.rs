@@ -39,6 +39,7 @@ enum Stage {
 #[pymethods]
 impl PyOrchestration {
     #[new]
+    #[pyo3(signature = (source, options, text = None))]
     fn new(source: String, options: &str, text: Option<String>) -> PyResult<Self> {
         let options = serde_json::from_str(options).map_err(|error| refused(&error))?;
         Ok(Self {

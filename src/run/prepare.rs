@@ -98,7 +98,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     let git = find_git(&environment)?;
     let workspace = Workspace::discover(&repository)?;
     let layout = layout(&workspace, &resolved, &environment);
-    let forge = local_forge(&layout);
+    let forge = local_forge(&workspace, &layout)?;
     let (text, identity) = if let Source::Local(number) = parsed {
         let issue = ask_issue(&*forge, number)?;
         let text = format!("# {}\n\n{}", issue.title, issue.body);
@@ -256,10 +256,19 @@ pub fn judge(plan: &Plan, repository: Option<&str>) -> Result<Validation> {
     Ok(plan::validate(plan, tree.as_ref()))
 }
 
-fn local_forge(layout: &Layout) -> Arc<dyn Forge> {
+/// The forge of this repository. A forge that was deleted begins above the branches that it left
+/// behind, so that no task takes up another one's work.
+fn local_forge(workspace: &Workspace, layout: &Layout) -> Result<Arc<dyn Forge>> {
     let folder = layout.forge();
     let shown = layout.shown(&folder);
-    Arc::new(LocalForge::new(&folder, &shown, wall))
+    let branches = workspace.branches()?;
+    let taken = branches
+        .iter()
+        .filter_map(|branch| Master::local_sub_issue(branch))
+        .max();
+    Ok(Arc::new(
+        LocalForge::new(&folder, &shown, wall).after(taken.unwrap_or(0)),
+    ))
 }
 
 pub(super) fn ask_issue(forge: &dyn Forge, number: u64) -> Result<Issue> {

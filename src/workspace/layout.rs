@@ -48,6 +48,14 @@ impl Master {
         format!("feat/{kind}-{sub_issue}-agent-{agent}")
     }
 
+    /// The sub-issue of a branch that a plan's agent was given, whoever remembers it: 4 for
+    /// `feat/local-4-agent-1`.
+    pub fn local_sub_issue(branch: &str) -> Option<u64> {
+        let (number, agent) = branch.strip_prefix("feat/local-")?.split_once("-agent-")?;
+        agent.parse::<u32>().ok()?;
+        number.parse().ok()
+    }
+
     /// The id of an orchestration that starts at `now`: `orch-1234-20251201-1200`, in UTC, with
     /// `-2`, `-3` … where `taken` knows the shorter one.
     pub fn orchestration_id(self, now: Timestamp, taken: impl Fn(&str) -> bool) -> String {

@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{DiffFindOptions, DiffOptions, ErrorCode, ObjectType, Repository, StatusOptions};
+use git2::{
+    BranchType, DiffFindOptions, DiffOptions, ErrorCode, ObjectType, Repository, StatusOptions,
+};
 
 use super::is_own_path;
 use crate::error::{Error, Result};
@@ -189,6 +191,27 @@ impl Workspace {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed("rev-parse", &error)),
         }
+    }
+
+    /// The short names of all local branches; those that are not UTF-8 are left out.
+    pub fn branches(&self) -> Result<Vec<String>> {
+        let repository = self.open()?;
+        let branches = repository
+            .branches(Some(BranchType::Local))
+            .map_err(|e| failed("branch", &e))?;
+        let mut names = Vec::new();
+        for branch in branches {
+            let (branch, _) = branch.map_err(|e| failed("branch", &e))?;
+            names.extend(branch.name().ok().flatten().map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    /// Whether a worktree was ever filled: one that is only registered has no index.
+    pub fn is_checked_out(&self, worktree: &Path) -> Result<bool> {
+        let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
+        let index = repository.index().map_err(|e| failed("read-tree", &e))?;
+        Ok(index.path().is_some_and(Path::exists))
     }
 
     /// The linked worktrees, by folder.

@@ -10,6 +10,7 @@ mod containment;
 mod corpus;
 mod forge;
 mod plan;
+mod run;
 mod supervisor;
 mod supervisor_alone;
 mod workspace;

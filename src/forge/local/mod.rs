@@ -48,6 +48,12 @@ impl LocalForge {
         }
     }
 
+    /// Numbers up to `taken` are in use elsewhere, such as in names of branches, and are not given.
+    pub fn after(mut self, taken: u64) -> Self {
+        self.store = self.store.after(taken);
+        self
+    }
+
     fn now(&self) -> String {
         (self.clock)().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }

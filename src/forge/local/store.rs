@@ -17,6 +17,8 @@ pub struct Store {
     folder: PathBuf,
     shown: String,
     index: Mutex<Index>,
+    /// Numbers up to this one are in use elsewhere.
+    taken: u64,
 }
 
 /// The store, held against other threads and processes for as long as this lives.
@@ -32,7 +34,14 @@ impl Store {
             folder: folder.to_owned(),
             shown: shown.trim_end_matches('/').to_owned(),
             index: Mutex::default(),
+            taken: 0,
         }
+    }
+
+    /// Numbers up to `taken` are in use elsewhere, and are not given.
+    pub const fn after(mut self, taken: u64) -> Self {
+        self.taken = taken;
+        self
     }
 
     /// What people open to read an object, relative to the repository.
@@ -92,7 +101,7 @@ impl Locked<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
             Err(error) => return Err(failed("read", &path, &error)),
         };
-        let mut last: u64 = given;
+        let mut last: u64 = self.store.taken.max(given);
         for kind in [Kind::Issue, Kind::Pull] {
             last = self.numbers(kind)?.into_iter().fold(last, u64::max);
         }

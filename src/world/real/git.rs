@@ -54,10 +54,29 @@ impl Steps {
             .iter()
             .find(|known| known.exists && same(&known.path, &place.path));
         match ours {
-            Some(known) if known.branch.as_deref() == Some(place.branch.as_str()) => return Ok(()),
-            Some(_) => return Err(format!("{} is on another branch", place.path.display())),
-            None => {}
+            Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
+                return Err(format!("{} is on another branch", place.path.display()));
+            }
+            Some(_)
+                if workspace
+                    .is_checked_out(&place.path)
+                    .map_err(|error| error.to_string())? =>
+            {
+                return Ok(());
+            }
+            // An earlier run was ended between the two steps.
+            Some(_) => {}
+            None => self.register(&workspace, place)?,
         }
+        self.run(&self.git.check_out(&place.path))?;
+        if self.submodules {
+            self.run(&self.git.submodules(&place.path))?;
+        }
+        Ok(())
+    }
+
+    /// The short part: makes folder and branch known to git.
+    fn register(&self, workspace: &Workspace, place: &Workplace) -> Result<(), Trouble> {
         if let Some(parent) = place.path.parent() {
             fs::create_dir_all(parent)
                 .map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
@@ -65,29 +84,22 @@ impl Steps {
         let exists = workspace
             .branch_exists(&place.branch)
             .map_err(|error| error.to_string())?;
-        {
-            let _registration = self.lock_registration()?;
-            if exists {
-                self.run(&self.git.worktree_prune(&self.root))?;
-                self.run(
-                    &self
-                        .git
-                        .worktree_add_existing(&self.root, &place.branch, &place.path),
-                )?;
-            } else {
-                self.run(&self.git.worktree_add(
-                    &self.root,
-                    &place.branch,
-                    &place.path,
-                    &place.base_commit,
-                ))?;
-            }
+        let _registration = self.lock_registration()?;
+        if exists {
+            self.run(&self.git.worktree_prune(&self.root))?;
+            self.run(
+                &self
+                    .git
+                    .worktree_add_existing(&self.root, &place.branch, &place.path),
+            )
+        } else {
+            self.run(&self.git.worktree_add(
+                &self.root,
+                &place.branch,
+                &place.path,
+                &place.base_commit,
+            ))
         }
-        self.run(&self.git.check_out(&place.path))?;
-        if self.submodules {
-            self.run(&self.git.submodules(&place.path))?;
-        }
-        Ok(())
     }
 
     /// git locks what it writes, but gives up at once where another holds the lock; so ours wait.

@@ -1,0 +1,379 @@
+//! Whole orchestrations over real repositories, with real processes as agents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use orchestration::error::Error;
+use orchestration::run::event::{Event, EventKind};
+use orchestration::run::handle::{Handle, Seen};
+use orchestration::run::options::Options;
+use orchestration::run::prepare::prepare;
+use orchestration::run::summary::{Summary, TaskStatus};
+use orchestration::supervisor::{Newlines, UnitSpec, run_command};
+
+/// A throw-away repository with one commit, and a folder for agents beside it.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(place.root()).unwrap();
+        place.git(&["init", "-q", "-b", "main"]);
+        fs::write(place.root().join("README.md"), "A shop.\n").unwrap();
+        place.git(&["add", "-A"]);
+        place.git(&["commit", "-qm", "Begin"]);
+        place
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("my shöp")
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        git_in(&self.root(), args)
+    }
+
+    fn plan(&self, text: &str) -> String {
+        let path = self.root().join("plan.md");
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    /// An agent that is a shell script.
+    fn agent(&self, script: &str) -> String {
+        let path = self.folder.path().join("agent.sh");
+        fs::write(&path, script).unwrap();
+        format!("sh '{}'", path.display())
+    }
+
+    fn options(&self, script: &str) -> Options {
+        Options {
+            repo: Some(self.root().to_str().unwrap().to_owned()),
+            agent: Some(self.agent(script)),
+            yes: true,
+            ..Options::default()
+        }
+    }
+
+    fn run(&self, plan: &str, options: Options) -> (Vec<Event>, Summary) {
+        let mut handle = Handle::start(prepare(plan, None, options).unwrap()).unwrap();
+        let events = events(&mut handle, |_, _| {});
+        (events, handle.join().unwrap().summary)
+    }
+}
+
+fn git_in(folder: &Path, args: &[&str]) -> String {
+    let identity = ["-c", "user.name=T", "-c", "user.email=t@example.invalid"];
+    let finished = run_command(UnitSpec {
+        working_dir: Some(folder.to_owned()),
+        ..UnitSpec::new("git").args(identity.iter().chain(args))
+    })
+    .unwrap();
+    let errors = finished.captured.stderr.text(Newlines::Universal);
+    assert_eq!(finished.exit_code(), 0, "git {args:?}: {errors}");
+    finished.captured.stdout.text(Newlines::Universal)
+}
+
+fn events(handle: &mut Handle, mut seen: impl FnMut(&Event, &mut Handle)) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        match handle.next(Duration::from_secs(60)) {
+            Seen::Event(event) => {
+                seen(&event, handle);
+                events.push(*event);
+            }
+            Seen::Nothing => panic!("nothing happened for a minute after {:?}", events.last()),
+            Seen::End => return events,
+        }
+    }
+}
+
+const PLAN: &str = "# Shop\n\n- [ ] Add the cart\n- [ ] Add the till\n";
+const WORKS: &str = "cat >/dev/null; echo work > $AGENT_ID.txt";
+
+#[test]
+fn a_plan_becomes_branches_change_requests_and_a_summary_and_the_checkout_is_left_alone() {
+    let place = Place::new();
+    fs::write(place.root().join("README.md"), "Changed by the user.\n").unwrap();
+    let plan = place.plan(PLAN);
+    let (_, summary) = place.run(&plan, place.options(WORKS));
+    assert_eq!((summary.exit_code, summary.prs_created.len()), (0, 2));
+    for task in &summary.tasks {
+        let branch = task.branch.as_deref().unwrap();
+        let files = place.git(&["diff", "--name-only", "main", branch]);
+        assert_eq!(files.trim(), format!("{}.txt", task.agent_id));
+    }
+    let readme = fs::read_to_string(place.root().join("README.md")).unwrap();
+    assert_eq!(readme, "Changed by the user.\n");
+    assert_eq!(
+        place.git(&["status", "--porcelain"]),
+        " M README.md\n?? plan.md\n"
+    );
+    assert_eq!(
+        place.git(&["worktree", "list"]).lines().count(),
+        1,
+        "worktrees are gone"
+    );
+}
+
+#[test]
+fn a_claim_of_success_without_a_change_is_a_failure() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let claims = r#"cat >/dev/null; echo '{"progress_percentage": 100}' > "$STATUS_FILE""#;
+    let (_, summary) = place.run(&plan, place.options(claims));
+    assert_eq!((summary.exit_code, summary.successful), (2, 0));
+    assert_eq!(summary.follow_up_issues.len(), 2);
+    for task in &summary.tasks {
+        assert!(
+            task.error.as_deref().unwrap().starts_with("NO_CHANGES: "),
+            "{task:?}"
+        );
+    }
+}
+
+#[test]
+fn a_status_file_that_an_agent_commits_by_force_is_taken_out_again() {
+    let place = Place::new();
+    let plan = place.plan("- [ ] Add the cart\n");
+    let forces = "cat >/dev/null; echo '{}' > .agent_status.json; echo work > cart.txt\n\
+                  git add -f .agent_status.json cart.txt\n\
+                  git -c user.name=A -c user.email=a@example.invalid commit -qm 'Add all'";
+    let (_, summary) = place.run(&plan, place.options(forces));
+    assert_eq!(summary.exit_code, 0, "{summary:?}");
+    let branch = summary.tasks[0].branch.clone().unwrap();
+    assert_eq!(
+        place.git(&["diff", "--name-only", "main", &branch]).trim(),
+        "cart.txt"
+    );
+}
+
+#[test]
+fn a_failed_verification_opens_no_change_request() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let options = Options {
+        verify: Some("test -f agent-1.txt".to_owned()),
+        ..place.options(WORKS)
+    };
+    let (_, summary) = place.run(&plan, options);
+    let [first, second] = &summary.tasks[..] else {
+        panic!("{summary:?}")
+    };
+    assert_eq!(
+        (first.status, first.tests_passing),
+        (TaskStatus::Completed, Some(true))
+    );
+    assert_eq!(
+        (second.status, second.tests_passing),
+        (TaskStatus::Failed, Some(false))
+    );
+    assert_eq!(
+        second.failure_stage,
+        Some(orchestration::run::failure::Stage::Testing)
+    );
+    assert_eq!((second.pr_number, summary.prs_created.len()), (None, 1));
+    assert!(
+        Path::new(second.worktree.as_deref().unwrap()).is_dir(),
+        "failed work is kept"
+    );
+}
+
+#[test]
+fn setup_runs_in_each_worktree_before_its_agent() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let options = Options {
+        setup: Some("echo ready > $AGENT_ID.env".to_owned()),
+        ..place.options("cat >/dev/null; cp $AGENT_ID.env result.txt")
+    };
+    let (_, summary) = place.run(&plan, options);
+    assert_eq!(summary.exit_code, 0, "{summary:?}");
+}
+
+#[test]
+fn a_submodule_that_git_refuses_to_fetch_fails_its_task_by_name() {
+    let place = Place::new();
+    let library = place.folder.path().join("library");
+    fs::create_dir(&library).unwrap();
+    git_in(&library, &["init", "-q", "-b", "main"]);
+    fs::write(library.join("lib.txt"), "code\n").unwrap();
+    git_in(&library, &["add", "-A"]);
+    git_in(&library, &["commit", "-qm", "Begin"]);
+    let add = ["-c", "protocol.file.allow=always", "submodule", "add", "-q"];
+    place.git(&[&add[..], &[library.to_str().unwrap(), "vendor/library"]].concat());
+    place.git(&["commit", "-qm", "Add the library"]);
+    let plan = place.plan("- [ ] Use the library\n");
+    // git fetches no submodule from a path unless the user allows it (CVE-2022-39253).
+    let (_, summary) = place.run(&plan, place.options(WORKS));
+    let error = summary.tasks[0].error.as_deref().unwrap();
+    assert!(
+        error.starts_with("FILE_CONFLICT: git submodule update failed"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_cancelled_run_ends_its_agents_and_says_130() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let sleeps = "cat >/dev/null; echo begun > begun.txt; sleep 1000";
+    let prepared = prepare(&plan, None, place.options(sleeps)).unwrap();
+    let mut handle = Handle::start(prepared).unwrap();
+    let mut pids = Vec::new();
+    let events = events(&mut handle, |event, handle| {
+        if let EventKind::AgentStarted { pid, .. } = event.kind {
+            pids.push(pid);
+            if pids.len() == 2 {
+                handle.cancel(130);
+            }
+        }
+    });
+    let outcome = handle.join().unwrap();
+    assert_eq!(outcome.exit_code, 130);
+    assert!(
+        outcome.summary.follow_up_issues.is_empty(),
+        "an interruption is no diagnosis"
+    );
+    for task in &outcome.summary.tasks {
+        assert!(
+            task.error.as_deref().unwrap().starts_with("CANCELLED: "),
+            "{task:?}"
+        );
+    }
+    assert!(matches!(
+        events.last().unwrap().kind,
+        EventKind::OrchestrationFinished { exit_code: 130, .. }
+    ));
+    for pid in pids {
+        assert!(
+            !Path::new(&format!("/proc/{pid}/cwd")).exists(),
+            "{pid} lives"
+        );
+    }
+    // What was interrupted is run by the next one, in the same worktree.
+    let (_, again) = place.run(&plan, place.options(WORKS));
+    assert_eq!((again.exit_code, again.successful), (0, 2));
+}
+
+#[test]
+fn the_same_plan_twice_repeats_nothing_and_new_tasks_run_alone() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let (_, first) = place.run(&plan, place.options(WORKS));
+    let handle = Handle::start(prepare(&plan, None, place.options(WORKS)).unwrap()).unwrap();
+    assert!(handle.was_done());
+    assert_eq!(
+        handle.join().unwrap().summary.orchestration_id,
+        first.orchestration_id
+    );
+    place.plan(&format!("{PLAN}- [ ] Add the door\n"));
+    let (_, third) = place.run(&plan, place.options(WORKS));
+    let titles: Vec<_> = third.tasks.iter().map(|task| task.title.as_str()).collect();
+    assert_eq!(
+        (titles, third.tasks[0].agent_id.as_str()),
+        (vec!["Add the door"], "agent-3")
+    );
+}
+
+#[test]
+fn a_second_run_at_the_same_time_is_refused() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let waits = "cat >/dev/null; echo begun > begun.txt; sleep 1000";
+    let mut handle = Handle::start(prepare(&plan, None, place.options(waits)).unwrap()).unwrap();
+    let second = prepare(&plan, None, place.options(WORKS)).err().unwrap();
+    assert!(
+        matches!(second, Error::Locked { pid, .. } if pid == std::process::id()),
+        "{second}"
+    );
+    assert_eq!(second.exit_code(), 9);
+    handle.cancel(130);
+    events(&mut handle, |_, _| {});
+    handle.join().unwrap();
+}
+
+#[test]
+fn branches_that_a_deleted_forge_left_behind_are_not_taken_up() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let (_, first) = place.run(&plan, place.options(WORKS));
+    fs::remove_dir_all(place.root().join(".claude")).unwrap();
+    let (_, second) = place.run(&plan, place.options("cat >/dev/null; echo new > new.txt"));
+    assert_eq!(second.exit_code, 0, "{second:?}");
+    for task in &second.tasks {
+        let branch = task.branch.clone().unwrap();
+        assert!(
+            first
+                .tasks
+                .iter()
+                .all(|old| old.branch.as_ref() != Some(&branch))
+        );
+        assert_eq!(
+            place.git(&["diff", "--name-only", "main", &branch]).trim(),
+            "new.txt"
+        );
+    }
+}
+
+#[test]
+fn a_worktree_that_was_registered_but_never_filled_is_filled() {
+    let place = Place::new();
+    let plan = place.plan("- [ ] Add the cart\n");
+    let path = place
+        .folder
+        .path()
+        .join("my shöp.worktrees/feat-local-2-agent-1");
+    // What a crash between the two steps leaves; the forge is filed as it was then.
+    let prepared = prepare(&plan, None, place.options(WORKS)).unwrap();
+    drop(prepared);
+    let (_, first) = place.run(&plan, place.options("cat >/dev/null; exit 1"));
+    assert_eq!(first.exit_code, 2);
+    place.git(&["worktree", "remove", "--force", path.to_str().unwrap()]);
+    let branch = "feat/local-2-agent-1";
+    place.git(&[
+        "worktree",
+        "add",
+        "-q",
+        "--no-checkout",
+        path.to_str().unwrap(),
+        branch,
+    ]);
+    let options = Options {
+        new: true,
+        ..place.options("cat >/dev/null; cat README.md > copy.txt")
+    };
+    let (_, second) = place.run(&plan, options);
+    assert_eq!(second.exit_code, 0, "{second:?}");
+}
+
+#[test]
+fn secrets_never_reach_a_log_or_an_issue() {
+    let place = Place::new();
+    let plan = place.plan("- [ ] Add the cart\n");
+    let token = format!("ghp_{}", "A1b2C3d4E5".repeat(4).get(..36).unwrap());
+    let leaks = format!("cat >/dev/null; echo 'token {token}'; exit 1");
+    let (_, summary) = place.run(&plan, place.options(&leaks));
+    assert_eq!(summary.exit_code, 2);
+    let mut folders = vec![place.root().join(".claude/runtime")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files += 1;
+                let bytes = fs::read(&path).unwrap();
+                let text = String::from_utf8_lossy(&bytes);
+                assert!(!text.contains(&token), "{}", path.display());
+            }
+        }
+    }
+    assert!(files > 8, "only {files} files were looked at");
+}
