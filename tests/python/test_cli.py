@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import orchestration
 from orchestration.events import AgentStarted, Event
 
 COMMAND = [sys.executable, "-m", "orchestration"]
@@ -572,6 +573,10 @@ class TestHelp:
         done = place.run(*arguments)
         assert done.code == 0
         assert re.search(r"Examples?:\n +parallel-orchestrate", done.out)
+
+    def test_the_version_is_that_of_the_package(self, place: Place) -> None:
+        done = place.run("--version")
+        assert done.out == f"parallel-orchestrate {orchestration.__version__}\n", done.err
 
     def test_every_option_of_the_engine_is_an_option_of_the_command(self, place: Place) -> None:
         text = place.run("--help").out

@@ -27,6 +27,14 @@ Exit codes:
 """
 
 
+def _show_version(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001
+    if value:
+        from orchestration import __version__  # noqa: PLC0415 - it comes from the engine
+
+        click.echo(f"{context.info_name} {__version__}")
+        context.exit()
+
+
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
@@ -85,7 +93,14 @@ Exit codes:
     show_default=True,
     help="json: one event a line on standard output.",
 )
-@click.version_option(package_name="amplihack-orchestration", message="%(prog)s %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_obj
 def command(args: list[str], /, source: str, output: str, **options: Any) -> int:
     """Run the tasks of a plan side by side, each with a coding agent in its own git worktree.
