@@ -333,6 +333,20 @@ class TestAgain:
         assert "✅ Agent-1 completed" in again.out, again.err
         assert again.code == 0
 
+    def test_an_interrupted_run_is_taken_up_by_the_same_command(self, place: Place) -> None:
+        plan = place.plan("Add a", "Add b")
+        slow = place.agent(f'{WORKS}; test "$AGENT_ID" = agent-1 || exec sleep 600')
+        options = ("--yes", "--max-workers", "1", "--output", "json")
+        command = place.start(plan, "--agent", slow, *options)
+        read_starts(command, 2)
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=20)
+        assert command.returncode == 130
+        again = place.run(plan, "--agent", place.agent(WORKS), *options)
+        assert again.code == 0, again.err
+        started = [event.agent for event in again.events if isinstance(event, AgentStarted)]
+        assert started == [2]
+
     def test_a_second_run_at_the_same_time_is_refused(self, place: Place) -> None:
         plan, agent = place.plan("Add a"), place.agent("cat >/dev/null; exec sleep 600")
         command = place.start(plan, "--agent", agent, "--yes", "--output", "json")

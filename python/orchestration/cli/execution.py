@@ -66,7 +66,8 @@ def execute(
     except _core.OrchestrationError as error:
         return Ended(console.refuse(error))
     if ended.exit_code in EXIT_CODES.values():
-        console.note(f"hint: resume with: {shlex.join([PROGRAM, *(args or [source])])}")
+        again = [argument for argument in args if argument != "--new"] or [source]
+        console.note(f"hint: resume with: {shlex.join([PROGRAM, *again])}")
     return ended
 
 

@@ -62,17 +62,14 @@ def show(*, clean: bool = False, pace: float = 1.0) -> int:
         if ended.report is None or ended.exit_code != EXPECTED:
             _say("", f"This is not what the demo should show: exit code {ended.exit_code}.")
             return ended.exit_code or 1
-        _explain(ended.report, repository)
+        _explain(ended.report)
+        if not clean:
+            _show_around(ended.report, repository)
+            _say("", f"Remove it all with: rm -rf {shlex.quote(str(folder))}")
     finally:
         if clean:
             os.chdir(folder.parent)
             shutil.rmtree(folder, ignore_errors=True)
-    _say(
-        "",
-        "Removed it all again."
-        if clean
-        else f"Remove it all with: rm -rf {shlex.quote(str(folder))}",
-    )
     return 0
 
 
@@ -104,15 +101,20 @@ def _forget_settings() -> None:
             del os.environ[name]
 
 
-def _explain(report: Report, repository: Path) -> None:
-    context = report.context
-    failed = next(task for task in report.tasks if task.status == "failed")
-    runtime = repository / ".claude" / "runtime"
+def _explain(report: Report) -> None:
     _say(
         "",
         f"The exit code is {report.exit_code}: {report.successful} of {report.total_sub_tasks}"
         " succeeded, which is at or above the threshold of 80%.",
         "It would be 0 if all had succeeded, and 2 below the threshold.",
+    )
+
+
+def _show_around(report: Report, repository: Path) -> None:
+    context = report.context
+    failed = next(task for task in report.tasks if task.status == "failed")
+    runtime = repository / ".claude" / "runtime"
+    _say(
         "",
         "Look around:",
         f"  the summary           {repository / context.summary_path if context else ''}",
