@@ -190,27 +190,30 @@ const EXTENSIONS: &[&str] = &[
 
 static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| EXTENSIONS.iter().copied().collect());
 
-/// Files without an extension.
-const NAMES: &[&str] = &[
-    "Makefile",
-    "Dockerfile",
-    "Gemfile",
-    "Rakefile",
-    "Procfile",
-    "Jenkinsfile",
-    "Vagrantfile",
-    "Justfile",
-    "justfile",
-    "CODEOWNERS",
-    "LICENSE",
-    ".gitignore",
-    ".env",
-    ".dockerignore",
-    ".editorconfig",
-    ".npmrc",
-    ".eslintrc",
-    ".prettierrc",
-];
+/// Whether a name is that of a file without an extension.
+fn is_bare_file(name: &str) -> bool {
+    matches!(
+        name,
+        "Makefile"
+            | "Dockerfile"
+            | "Gemfile"
+            | "Rakefile"
+            | "Procfile"
+            | "Jenkinsfile"
+            | "Vagrantfile"
+            | "Justfile"
+            | "justfile"
+            | "CODEOWNERS"
+            | "LICENSE"
+            | ".gitignore"
+            | ".env"
+            | ".dockerignore"
+            | ".editorconfig"
+            | ".npmrc"
+            | ".eslintrc"
+            | ".prettierrc"
+    )
+}
 
 /// Names with an extension that are products rather than files.
 const PRODUCTS: &[&str] = &[
@@ -235,50 +238,41 @@ const PRODUCTS: &[&str] = &[
     "i.e",
 ];
 
+/// What may stand beside a path in running text.
+const SEPARATORS: &str = ",;()[]{}<>\"'`|*=“”«»、，。（）：「」→";
+
+/// The ASCII separators and blanks as a set of bits: this is asked for every character of a plan.
+const ASCII_SEPARATORS: u128 = {
+    let mut set = 0;
+    let bytes = SEPARATORS.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at].is_ascii() {
+            set |= 1 << bytes[at];
+        }
+        at += 1;
+    }
+    set | 1 << b' ' | 1 << b'\t' | 1 << b'\n' | 1 << b'\r' | 1 << 0x0b | 1 << 0x0c
+};
+
+fn is_separator(c: char) -> bool {
+    if c.is_ascii() {
+        ASCII_SEPARATORS >> c as u32 & 1 == 1
+    } else {
+        c.is_whitespace() || SEPARATORS.contains(c)
+    }
+}
+
 /// The paths named in a text, each once, in order.
 pub(super) fn paths(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    if !text.contains(['/', '.']) && !NAMES.iter().any(|name| text.contains(name)) {
-        return found;
-    }
-    for word in text.split(|c: char| {
-        c.is_whitespace()
-            || matches!(
-                c,
-                ',' | ';'
-                    | '('
-                    | ')'
-                    | '['
-                    | ']'
-                    | '{'
-                    | '}'
-                    | '<'
-                    | '>'
-                    | '"'
-                    | '\''
-                    | '`'
-                    | '“'
-                    | '”'
-                    | '«'
-                    | '»'
-                    | '、'
-                    | '，'
-                    | '。'
-                    | '（'
-                    | '）'
-                    | '：'
-                    | '「'
-                    | '」'
-                    | '→'
-                    | '|'
-                    | '*'
-                    | '='
-            )
-    }) {
-        let word = word
-            .trim_end_matches(['.', ':', '!', '?', '…'])
-            .trim_start_matches("./");
-        let word = without_line(word);
+    for word in text.split(is_separator) {
+        let word = word.trim_end_matches(['.', ':', '!', '?', '…']);
+        // Most words are no paths, and a colon may stand before a line number.
+        if !word.bytes().any(|byte| matches!(byte, b'/' | b'.' | b':')) && !is_bare_file(word) {
+            continue;
+        }
+        let word = without_line(word.trim_start_matches("./"));
         if is_path(word) && !found.iter().any(|path| path == word) && found.len() < 64 {
             found.push(word.to_owned());
         }
@@ -326,7 +320,7 @@ fn is_path(word: &str) -> bool {
     {
         return false;
     }
-    if NAMES.contains(&name) {
+    if is_bare_file(name) {
         return true;
     }
     let extension = name

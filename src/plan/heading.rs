@@ -2,8 +2,11 @@
 //!
 //! Pure: text in, [`Role`] out. All words come from [`super::words`].
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::words;
 
@@ -22,67 +25,97 @@ pub(super) enum Role {
     Neutral,
 }
 
-/// A set of phrases, split by how they are looked up.
-struct Phrases {
-    /// All phrases, for whole words.
-    all: HashSet<&'static str>,
-    /// Phrases in scripts without spaces, which are looked up as endings.
-    unspaced: Vec<&'static str>,
-    /// The most words in one phrase.
-    longest: usize,
+/// What a phrase says, as the tables of [`super::words`] do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Concept {
+    Tasks,
+    Other,
+    Area,
+    Done,
+    Acceptance,
 }
 
-impl Phrases {
-    fn new(table: &[&'static str]) -> Self {
-        Self {
-            all: table.iter().copied().collect(),
-            unspaced: table
-                .iter()
-                .copied()
-                .filter(|p| p.chars().any(is_unspaced))
-                .collect(),
-            longest: table
-                .iter()
-                .map(|p| p.split(' ').count())
-                .max()
-                .unwrap_or(0),
-        }
+/// The phrases of all concepts in one automaton: a heading is read once.
+struct Vocabulary {
+    automaton: AhoCorasick,
+    phrases: Vec<(&'static str, Concept)>,
+}
+
+impl Vocabulary {
+    fn new() -> Self {
+        let areas: HashSet<&str> = words::AREAS.iter().copied().collect();
+        let tables = [
+            (&words::TASKS, Concept::Tasks),
+            (&words::NOT_TASKS, Concept::Other),
+            (&words::AREAS, Concept::Area),
+            (&words::DONE, Concept::Done),
+            (&words::ACCEPTANCE, Concept::Acceptance),
+        ];
+        let phrases: Vec<_> = tables
+            .into_iter()
+            .flat_map(|(table, concept)| table.iter().map(move |&phrase| (phrase, concept)))
+            .filter(|(phrase, concept)| *concept != Concept::Other || !areas.contains(phrase))
+            .collect();
+        #[expect(
+            clippy::expect_used,
+            reason = "the tables are far below the automaton's limits, and every test builds them"
+        )]
+        let automaton = AhoCorasick::builder()
+            // Headings are short: what counts is how soon the automaton is there.
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+            .build(phrases.iter().map(|(phrase, _)| phrase))
+            .expect("small tables");
+        Self { automaton, phrases }
     }
 
-    /// Whether a phrase is the subject of the heading: at its end, at its start before a
-    /// preposition, or, with two words and more, anywhere.
-    fn match_in(&self, text: &str, tokens: &[&str]) -> Match {
-        if self.all.contains(text) {
-            return Match::Exact;
+    /// How well the best phrase of each concept fits.
+    fn matches(&self, text: &str) -> Matches {
+        let mut matches = Matches([Match::None; 5]);
+        let words = text.split(' ').count();
+        for found in self.automaton.find_overlapping_iter(text) {
+            let (phrase, concept) = self.phrases[found.pattern()];
+            let best = &mut matches.0[concept as usize];
+            *best = fit(text, words, phrase, found.range()).max(*best);
         }
-        if self
-            .unspaced
-            .iter()
-            .any(|phrase| text.ends_with(phrase) && text.len() <= phrase.len() + 24)
-        {
-            return Match::End;
-        }
-        let mut best = Match::None;
-        for start in 0..tokens.len() {
-            for length in 1..=self.longest.min(tokens.len() - start) {
-                let end = start + length;
-                let phrase = tokens[start..end].join(" ");
-                if !self.all.contains(phrase.as_str()) {
-                    continue;
-                }
-                let found = if end == tokens.len() && (length > 1 || tokens.len() <= MAX_SUBJECT) {
-                    Match::End
-                } else if start == 0 && CONNECTIVES.contains(&tokens[end]) {
-                    Match::Start
-                } else if length > 1 {
-                    Match::Inside
-                } else {
-                    Match::None
-                };
-                best = best.max(found);
-            }
-        }
-        best
+        matches
+    }
+}
+
+/// How well a phrase at a place in a text of so many words fits: it is the subject at the end, at
+/// the start before a preposition, or, with two words and more, anywhere.
+fn fit(text: &str, words: usize, phrase: &str, at: Range<usize>) -> Match {
+    if phrase.len() == text.len() {
+        return Match::Exact;
+    }
+    let (before, after) = (&text[..at.start], &text[at.end..]);
+    let ends = after.is_empty();
+    // Scripts without spaces: an ending of a short text is enough.
+    if ends && text.len() <= phrase.len() + 24 && phrase.contains(is_unspaced) {
+        return Match::End;
+    }
+    let is_whole = (before.is_empty() || before.ends_with(' ')) && (ends || after.starts_with(' '));
+    if !is_whole {
+        return Match::None;
+    }
+    let several = phrase.contains(' ');
+    let next = || after[1..].split(' ').next().unwrap_or_default();
+    if ends && (several || words <= MAX_SUBJECT) {
+        Match::End
+    } else if before.is_empty() && !ends && CONNECTIVES.contains(&next()) {
+        Match::Start
+    } else if several {
+        Match::Inside
+    } else {
+        Match::None
+    }
+}
+
+/// How well each [`Concept`] fits a text.
+struct Matches([Match; 5]);
+
+impl Matches {
+    fn of(&self, concept: Concept) -> Match {
+        self.0[concept as usize]
     }
 }
 
@@ -107,22 +140,22 @@ const CONNECTIVES: &[&str] = &[
     "и", "по", "до", "voor", "en", "ve", "için", "và", "cho", "dan", "untuk", "la", "della", "di",
 ];
 
-static TASKS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::TASKS));
-static OTHER: LazyLock<Phrases> = LazyLock::new(|| {
-    let strict: Vec<_> = words::NOT_TASKS
-        .iter()
-        .copied()
-        .filter(|p| !words::AREAS.contains(p))
-        .collect();
-    Phrases::new(&strict)
+static VOCABULARY: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::new);
+
+/// What the words before or behind a number count.
+static UNITS: LazyLock<HashMap<&str, Unit>> = LazyLock::new(|| {
+    let tasks = words::TASK_WORDS.iter().map(|&word| (word, Unit::Task));
+    let phases = words::PHASE_WORDS.iter().map(|&word| (word, Unit::Phase));
+    tasks.chain(phases).collect()
 });
-static AREAS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::AREAS));
-static DONE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::DONE));
-static ACCEPTANCE: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(&words::ACCEPTANCE));
-static TASK_WORDS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| words::TASK_WORDS.iter().copied().collect());
-static PHASE_WORDS: LazyLock<HashSet<&str>> =
-    LazyLock::new(|| words::PHASE_WORDS.iter().copied().collect());
+
+/// The first words of [`UNITS`]: most titles begin with none of them.
+static UNIT_STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    UNITS
+        .keys()
+        .map(|phrase| phrase.split(' ').next().unwrap_or_default())
+        .collect()
+});
 
 /// Longer texts are prose, whatever they contain.
 const MAX_HEADING: usize = 160;
@@ -145,9 +178,10 @@ pub(super) fn role(heading: &str) -> Role {
 /// What the title of a document announces: only a title that is nothing but such a phrase counts.
 pub(super) fn role_of_title(title: &str) -> Role {
     let text = normalize(title);
-    if OTHER.all.contains(text.as_str()) {
+    let matches = VOCABULARY.matches(&text);
+    if matches.of(Concept::Other) == Match::Exact {
         Role::Other
-    } else if TASKS.all.contains(text.as_str()) {
+    } else if matches.of(Concept::Tasks) == Match::Exact {
         Role::Tasks
     } else {
         Role::Neutral
@@ -161,20 +195,17 @@ pub(super) fn is_acceptance(heading: &str) -> bool {
     }
     let text = normalize(heading);
     let head = head(&text);
-    ACCEPTANCE.match_in(head, &head.split(' ').collect::<Vec<_>>()) >= Match::Inside
+    VOCABULARY.matches(head).of(Concept::Acceptance) >= Match::Inside
 }
 
 fn role_of(text: &str) -> Role {
-    let tokens: Vec<&str> = text.split(' ').collect();
-    let done = DONE.match_in(text, &tokens);
-    let tasks = TASKS.match_in(text, &tokens);
-    let other = OTHER.match_in(text, &tokens);
-    if done == Match::Exact {
+    let matches = VOCABULARY.matches(text);
+    if matches.of(Concept::Done) == Match::Exact {
         return Role::Done;
     }
-    match (tasks, other) {
+    match (matches.of(Concept::Tasks), matches.of(Concept::Other)) {
         (Match::None, Match::None) => {
-            if AREAS.match_in(text, &tokens) == Match::None {
+            if matches.of(Concept::Area) == Match::None {
                 Role::Neutral
             } else {
                 Role::Area
@@ -323,36 +354,38 @@ fn number_then_word(text: &str) -> Option<(Unit, String, &str)> {
     Some((unit, label, rest))
 }
 
-/// Splits off a task or phase word.
+/// Splits off a task or phase word of at most three words: `sub task`, `kamień milowy`.
 fn leading_word(text: &str) -> Option<(Unit, &str)> {
     let mut best = None;
-    let mut end = 0;
+    let mut lower = String::new();
     let mut words = 0;
-    // At most three words: `sub task`, `kamień milowy`.
+    let mut in_word = false;
+    let mut unspaced = false;
     for (at, c) in text
         .char_indices()
         .chain(std::iter::once((text.len(), ' ')))
     {
         let boundary = !(c.is_alphabetic() || c == '-' || c == '\'' || is_mark(c));
-        let unspaced = text[..at].chars().next_back().is_some_and(is_unspaced);
-        if (boundary || unspaced) && at > end {
-            let word = text[..at].to_lowercase();
-            if PHASE_WORDS.contains(word.as_str()) {
-                best = Some((Unit::Phase, at));
-            } else if TASK_WORDS.contains(word.as_str()) {
-                best = Some((Unit::Task, at));
+        if (boundary || unspaced) && in_word {
+            if let Some(&unit) = UNITS.get(lower.as_str()) {
+                best = Some((unit, at));
             }
         }
         if boundary {
             words += 1;
-            end = at;
-            if words > 2 || c != ' ' {
+            in_word = false;
+            let ends = c != ' ' || words > 2;
+            if ends || (words == 1 && !UNIT_STARTS.contains(lower.as_str())) {
                 break;
             }
+        } else {
+            in_word = true;
         }
         if at > 48 {
             break;
         }
+        lower.extend(c.to_lowercase());
+        unspaced = is_unspaced(c);
     }
     best.map(|(unit, at)| (unit, &text[at..]))
 }

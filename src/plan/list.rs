@@ -56,6 +56,9 @@ pub(super) struct ListContext<'d> {
     pub(super) is_declaration: bool,
 }
 
+/// How many bytes of an item are compared with the openings of stories and declarations.
+const MAX_OPENING: usize = 120;
+
 impl<'d> ListContext<'d> {
     /// `role` is what the headings say, or `None` for a list inside of another.
     pub(super) fn new(document: &'d Document<'_>, list: usize, role: Option<Role>) -> Self {
@@ -75,9 +78,9 @@ impl<'d> ListContext<'d> {
             let is_box =
                 matches!(document.blocks[item].kind, Kind::Item(Some(_))) || sign(text).is_some();
             boxes += usize::from(is_box);
-            let lower: String = text.chars().take(40).flat_map(char::to_lowercase).collect();
+            let lower = text[..heading::floor(text, MAX_OPENING)].to_lowercase();
             narrative += usize::from(is_narrative(text, &lower));
-            declarations += usize::from(is_box && words::DECLARATIONS.is_match(&lower));
+            declarations += usize::from(is_box && words::DECLARATIONS.prefix_of(&lower).is_some());
         }
         let form = if boxes > 0 {
             ListForm::Groups
@@ -125,7 +128,7 @@ fn is_narrative(text: &str, lower: &str) -> bool {
     is_time
         || text.trim_end().ends_with(['?', '？'])
         || text.len() > 240
-        || words::NARRATIVE.is_match(lower)
+        || words::NARRATIVE.prefix_of(lower).is_some()
 }
 
 /// The state of a box that is drawn by a sign rather than by Markdown.

@@ -6,15 +6,13 @@
 //!
 //! Pure. The cues are a table; see [`super::cues`].
 
-use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::cues::{CUES, Cue, Object, Strength};
 use super::heading::{floor, is_unspaced};
 use super::reference::{Named, last_group, references};
-use super::words;
+use super::words::{self, Finder};
 
 /// One dependency said in words: `subject` waits for each of `objects`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,28 +25,19 @@ pub(super) struct Statement {
     pub(super) reason: String,
 }
 
-static BY_TEXT: LazyLock<HashMap<&str, &Cue>> =
-    LazyLock::new(|| CUES.iter().map(|cue| (cue.text, cue)).collect());
+static CUE: LazyLock<Finder> = LazyLock::new(|| Finder::new(CUES.iter().map(|cue| cue.text)));
 
-static CUE: LazyLock<Regex> =
-    LazyLock::new(|| words::any_of(&CUES.iter().map(|cue| cue.text).collect::<Vec<_>>()));
-
-static SHARE: LazyLock<Regex> = LazyLock::new(|| words::any_of(&words::SHARE));
-
-/// Reads all dependencies that `text` states.
-pub(super) fn statements(text: &str) -> Vec<Statement> {
-    let lower = text.to_lowercase();
+/// Reads all dependencies that a text in lower case states.
+pub(super) fn statements(lower: &str) -> Vec<Statement> {
     let mut found = Vec::new();
-    for cue in CUE.find_iter(&lower) {
-        let Some(&kind) = BY_TEXT.get(cue.as_str()) else {
-            continue;
-        };
-        if !is_word(&lower, cue.start(), cue.end()) {
+    for (cue, Range { start, end }) in CUE.find_iter(lower) {
+        let kind = &CUES[cue];
+        if !is_word(lower, start, end) {
             continue;
         }
-        let sentence = sentence(&lower, cue.start(), cue.end());
-        let before = &lower[sentence.0..cue.start()];
-        let after = &lower[cue.end()..sentence.1];
+        let sentence = sentence(lower, start, end);
+        let before = &lower[sentence.0..start];
+        let after = &lower[end..sentence.1];
         let negated = is_negated(before);
         // "Not before #12" waits for #12.
         let turned = kind.reversed && kind.strength == Strength::Time && negated;
@@ -59,12 +48,12 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
             reversed: kind.reversed && !turned,
             ..*kind
         };
-        if let Some(mut statement) = read(kind, before, after, &lower[cue.end()..]) {
-            statement.reason = excerpt(&lower, sentence, cue.start());
+        if let Some(mut statement) = read(kind, before, after, &lower[end..]) {
+            statement.reason = excerpt(lower, sentence, start);
             found.push(statement);
         }
     }
-    arrows(&lower, &mut found);
+    arrows(lower, &mut found);
     found
 }
 
@@ -108,15 +97,24 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
     })
 }
 
-/// Tasks of which a text says that they share something: their numbers, and what it is.
-pub(super) fn shared(text: &str) -> Vec<(Vec<Named>, String)> {
-    let lower = text.to_lowercase();
+/// Tasks of which a text in lower case says that they share something: their numbers, and what it
+/// is.
+pub(super) fn shared(lower: &str) -> Vec<(Vec<Named>, String)> {
     let mut found = Vec::new();
-    for line in lower.lines() {
-        let Some(verb) = SHARE.find(line) else {
+    let mut read = 0;
+    for (_, Range { start, end }) in words::SHARE.find_iter(lower) {
+        // The first such verb of a line counts.
+        if start < read {
             continue;
-        };
-        let (at, end) = (verb.start(), verb.end());
+        }
+        let from = lower[read..start]
+            .rfind('\n')
+            .map_or(read, |at| read + at + 1);
+        read = lower[end..]
+            .find('\n')
+            .map_or(lower.len(), |at| end + at + 1);
+        let line = lower[from..read].trim_end_matches(['\n', '\r']);
+        let (at, end) = (start - from, end - from);
         if !is_word(line, at, end) || is_negated(&line[..at]) {
             continue;
         }

@@ -7,9 +7,6 @@
 //! Pure, and iterative throughout: the nesting of a plan is its author's choice.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::heading::{self, Role, Unit, numbering};
 use super::list::{self, ListContext, Taken};
@@ -214,29 +211,26 @@ impl Walk<'_, '_> {
         let number = numbering(plain);
         let unit = number.as_ref().map(|number| number.unit);
         let only_title = is_title && level == 1;
+        let may_be_task = !only_title && level < LEAD_LEVEL;
+        if unit == Some(Unit::Phase) && may_be_task && self.role() != Role::Other {
+            let sequence = self.sequence_from(index);
+            return self.open_phase(at, level, sequence);
+        }
+        let is_task = (unit == Some(Unit::Task) && may_be_task)
+            || (level < LEAD_LEVEL
+                && self.parent_lists_headings()
+                && heading::role_of_title(plain) == Role::Neutral);
+        if is_task {
+            let end = self.section_end(at);
+            self.heading_task(at, end);
+            return end;
+        }
         let role = if only_title {
             heading::role_of_title(plain)
         } else {
             heading::role(plain)
         };
-        let context = self.role();
-
-        let sequence = self
-            .sequence()
-            .or_else(|| in_order(&text.plain).then_some(index));
-        if unit == Some(Unit::Phase) && !only_title && level < LEAD_LEVEL && context != Role::Other
-        {
-            return self.open_phase(at, level, sequence);
-        }
-        let named = unit == Some(Unit::Task) && !only_title && level < LEAD_LEVEL;
-        let below_tasks = level < LEAD_LEVEL
-            && heading::role_of_title(plain) == Role::Neutral
-            && self.parent_lists_headings();
-        if named || below_tasks {
-            let end = self.section_end(at);
-            self.heading_task(at, end);
-            return end;
-        }
+        let sequence = self.sequence_from(index);
         let headings_are_tasks = role == Role::Tasks && self.headings_are_tasks(at);
         self.sections.push(Section {
             level,
@@ -247,6 +241,12 @@ impl Walk<'_, '_> {
             headings_are_tasks,
         });
         at + 1
+    }
+
+    /// The statement of order that holds below this heading.
+    fn sequence_from(&self, heading: usize) -> Option<usize> {
+        self.sequence()
+            .or_else(|| in_order(&self.document.blocks[heading].text.plain).then_some(heading))
     }
 
     fn open_phase(&mut self, at: usize, level: u8, sequence: Option<usize>) -> usize {
@@ -471,12 +471,10 @@ fn in_order(text: &str) -> bool {
         return false;
     }
     let lower = text.to_lowercase();
-    IN_ORDER.find_iter(&lower).any(|found| {
-        let before = &lower[..found.start()];
-        let bounded = !before.ends_with(char::is_alphanumeric)
-            || found.as_str().starts_with(heading::is_unspaced);
+    words::IN_ORDER.find_iter(&lower).any(|(_, found)| {
+        let (before, phrase) = (&lower[..found.start], &lower[found]);
+        let bounded =
+            !before.ends_with(char::is_alphanumeric) || phrase.starts_with(heading::is_unspaced);
         bounded && !super::ordering::is_negated(before)
     })
 }
-
-static IN_ORDER: LazyLock<Regex> = LazyLock::new(|| words::any_of(&words::IN_ORDER));

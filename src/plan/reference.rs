@@ -3,11 +3,9 @@
 //! Pure: text in lower case in, [`Named`] out. What a reference means is decided by
 //! [`super::resolve`].
 
-use regex::Regex;
-
 use super::heading::{self, floor, is_unspaced};
 use super::title::{IssueRef, issue_ref};
-use super::words;
+use super::words::{self, Finder};
 
 /// What a sentence names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -368,15 +366,14 @@ fn ticket(text: &str) -> Option<(String, &str)> {
 
 /// `the previous task`, `all of the above`.
 fn relative(text: &str) -> Option<(Named, &str)> {
-    let phrase = |pattern: &Regex| {
-        let found = pattern.find(text)?;
-        let rest = &text[found.end()..];
-        let unspaced = found.as_str().contains(is_unspaced);
+    let phrase = |phrases: &Finder| {
+        let (phrase, rest) = text.split_at(phrases.prefix_of(text)?);
+        let unspaced = phrase.contains(is_unspaced);
         (unspaced || !rest.starts_with(char::is_alphanumeric)).then_some(rest)
     };
-    phrase(&words::ALL_PREVIOUS_FIRST)
+    phrase(&words::ALL_PREVIOUS_PHRASES)
         .map(|rest| (Named::AllPrevious, rest))
-        .or_else(|| phrase(&words::PREVIOUS_FIRST).map(|rest| (Named::Previous, rest)))
+        .or_else(|| phrase(&words::PREVIOUS_PHRASES).map(|rest| (Named::Previous, rest)))
 }
 
 /// The last run of references in `text` that ends at most `slack` bytes before its end, and the

@@ -2,6 +2,7 @@
 //!
 //! Pure. [`super::ordering`] reads the words; here the numbers and names in them find their tasks.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::heading::{Unit, is_unspaced, numbering};
@@ -38,16 +39,28 @@ pub(super) fn dependencies(
     prose: &[&str],
 ) -> Vec<Shared> {
     let mut resolver = Resolver::new(entries, phases);
+    let (mut sharing, mut own_sharing) = (Vec::new(), Vec::new());
     for (at, entry) in entries.iter().enumerate() {
-        if entry.index.is_none() {
-            continue;
-        }
-        for statement in ordering::statements(&entry.text) {
-            resolver.apply(Some(at), &statement);
+        let lower = entry.text.to_lowercase();
+        own_sharing.extend(
+            ordering::shared(&lower)
+                .into_iter()
+                .map(|said| (Some(at), said)),
+        );
+        if entry.index.is_some() {
+            for statement in ordering::statements(&lower) {
+                resolver.apply(Some(at), &statement);
+            }
         }
     }
     for text in prose {
-        for statement in ordering::statements(text) {
+        let lower = text.to_lowercase();
+        sharing.extend(
+            ordering::shared(&lower)
+                .into_iter()
+                .map(|said| (None, said)),
+        );
+        for statement in ordering::statements(&lower) {
             if !statement.subjects.is_empty() && !statement.objects.is_empty() {
                 resolver.apply(None, &statement);
             }
@@ -55,7 +68,7 @@ pub(super) fn dependencies(
     }
     resolver.phase_order();
     resolver.sequences();
-    let shared = resolver.shared(prose);
+    let shared = resolver.shared(sharing.into_iter().chain(own_sharing));
     for (from, to, reason) in resolver.found {
         if let Some(task) = tasks.get_mut(from as usize - 1) {
             task.depends_on.push(Dependency { from, to, reason });
@@ -76,10 +89,8 @@ struct Resolver<'a, 'o> {
     grouped: HashMap<(usize, String), usize>,
     /// Entries by the label of their phase.
     by_phase: HashMap<&'a str, Vec<usize>>,
-    /// How many meaningful words each title has.
-    lengths: Vec<usize>,
-    /// Entries by the stems of their titles' words.
-    stems: HashMap<String, Vec<usize>>,
+    /// Entries by the words of their titles, once a plan names a task.
+    names: OnceCell<Names>,
     adopted: HashMap<String, usize>,
     seen: HashSet<(u32, Target)>,
     found: Vec<(u32, Target, String)>,
@@ -88,10 +99,8 @@ struct Resolver<'a, 'o> {
 impl<'a, 'o> Resolver<'a, 'o> {
     fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
         let mut labels: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
         let mut grouped = HashMap::new();
         let mut by_phase: HashMap<&str, Vec<usize>> = HashMap::new();
-        let mut lengths = Vec::with_capacity(entries.len());
         let mut adopted = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
             let mut own: Vec<String> = entry
@@ -116,14 +125,6 @@ impl<'a, 'o> Resolver<'a, 'o> {
                     .or_default()
                     .push(at);
             }
-            let words = content(&entry.title.text.to_lowercase());
-            lengths.push(words.len());
-            for stem in words {
-                let found = stems.entry(stem).or_default();
-                if found.last() != Some(&at) {
-                    found.push(at);
-                }
-            }
             if let Some(issue) = &entry.title.adopts {
                 adopted.insert(issue.to_string(), at);
             }
@@ -134,8 +135,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
             labels,
             grouped,
             by_phase,
-            lengths,
-            stems,
+            names: OnceCell::new(),
             adopted,
             seen: HashSet::new(),
             found: Vec::new(),
@@ -143,19 +143,12 @@ impl<'a, 'o> Resolver<'a, 'o> {
     }
 
     /// What the plan says about shared code.
-    fn shared(&self, prose: &[&str]) -> Vec<Shared> {
-        let own = self
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(at, entry)| (Some(at), entry.text.as_str()));
-        let all = prose.iter().map(|text| (None, *text)).chain(own);
+    fn shared(
+        &self,
+        sharing: impl Iterator<Item = (Option<usize>, (Vec<Named>, String))>,
+    ) -> Vec<Shared> {
         let mut found = Vec::new();
-        for (own, (named, what)) in all.flat_map(|(own, text)| {
-            ordering::shared(text)
-                .into_iter()
-                .map(move |shared| (own, shared))
-        }) {
+        for (own, (named, what)) in sharing {
             let mut tasks: Vec<u32> = self
                 .side(own, &named)
                 .into_iter()
@@ -263,12 +256,13 @@ impl<'a, 'o> Resolver<'a, 'o> {
         if name.chars().any(is_unspaced) {
             return self.by_unspaced_name(own, name);
         }
+        let names = self.names.get_or_init(|| Names::new(self.entries));
         let stems = content(name);
         for length in (1..=stems.len().min(10)).rev() {
             let wanted = &stems[..length];
             let rarest = wanted
                 .iter()
-                .map(|stem| self.stems.get(stem))
+                .map(|stem| names.stems.get(stem))
                 .min_by_key(|found| found.map_or(0, Vec::len))?;
             let Some(candidates) = rarest else { continue };
             if candidates.len() > 64 {
@@ -280,14 +274,15 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 .filter(|&at| Some(at) != own)
                 .filter(|&at| {
                     wanted.iter().all(|stem| {
-                        self.stems
+                        names
+                            .stems
                             .get(stem)
                             .is_some_and(|found| found.binary_search(&at).is_ok())
                     })
                 })
                 .collect();
             if let [only] = fits[..] {
-                let title = self.lengths[only];
+                let title = names.lengths[only];
                 if length == stems.len() || length >= 2 || title == length {
                     return Some(only);
                 }
@@ -296,7 +291,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
             let shortest = fits
                 .iter()
                 .copied()
-                .filter(|&at| self.lengths[at] <= length + 1)
+                .filter(|&at| names.lengths[at] <= length + 1)
                 .collect::<Vec<_>>();
             if length >= 2
                 && let [only] = shortest[..]
@@ -416,6 +411,32 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 self.add(at, before, "the plan says that these run in order");
             }
         }
+    }
+}
+
+/// The titles of all entries by their words.
+struct Names {
+    /// How many meaningful words each title has.
+    lengths: Vec<usize>,
+    /// Entries by the stems of those words, ascending.
+    stems: HashMap<String, Vec<usize>>,
+}
+
+impl Names {
+    fn new(entries: &[Entry<'_>]) -> Self {
+        let mut lengths = Vec::with_capacity(entries.len());
+        let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            let words = content(&entry.title.text.to_lowercase());
+            lengths.push(words.len());
+            for stem in words {
+                let found = stems.entry(stem).or_default();
+                if found.last() != Some(&at) {
+                    found.push(at);
+                }
+            }
+        }
+        Self { lengths, stems }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::sync::LazyLock;
 
@@ -73,6 +74,16 @@ pub(super) fn issue_ref(text: &str) -> Option<(IssueRef, usize)> {
 
 /// A title without control and bidirectional characters, blanks folded, trailing colon dropped.
 pub(super) fn clean(text: &str) -> String {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let folded = if is_plain && !text.starts_with(' ') && !text.contains("  ") {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(folded(text))
+    };
+    folded.trim_end_matches([' ', ':', '：']).to_owned()
+}
+
+fn folded(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut blank = false;
     for c in text.chars() {
@@ -86,8 +97,6 @@ pub(super) fn clean(text: &str) -> String {
             out.push(c);
         }
     }
-    let kept = out.trim_end_matches([' ', ':', '：']).len();
-    out.truncate(kept);
     out
 }
 
@@ -197,7 +206,7 @@ impl Title {
 }
 
 /// The issue that an item stands for, and the title without the reference.
-fn adopted<'t>(text: &Inline, title: &'t str) -> (Option<IssueRef>, std::borrow::Cow<'t, str>) {
+fn adopted<'t>(text: &Inline, title: &'t str) -> (Option<IssueRef>, Cow<'t, str>) {
     let indent = title.len() - title.trim_start().len();
     if let Some((range, target)) = text.links.first()
         && range.start <= indent

@@ -7,9 +7,10 @@
 //! Pure data.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
 
 /// Splits a table into its phrases.
 fn phrases(table: &'static str) -> Vec<&'static str> {
@@ -20,39 +21,47 @@ fn phrases(table: &'static str) -> Vec<&'static str> {
         .collect()
 }
 
-/// A pattern for texts that begin with one of a table's phrases, in which an underscore stands for
+/// A finder for texts that begin with one of a table's phrases, in which an underscore stands for
 /// the blank behind a whole word.
-fn openings(table: &'static str) -> Regex {
-    let table: Vec<String> = phrases(table)
-        .into_iter()
-        .map(|phrase| phrase.replace('_', " "))
-        .collect();
-    starting(&table.iter().map(String::as_str).collect::<Vec<_>>())
+fn openings(table: &'static str) -> Finder {
+    Finder::new(
+        phrases(table)
+            .into_iter()
+            .map(|phrase| phrase.replace('_', " ")),
+    )
 }
 
-/// A pattern for any of these phrases, longer ones first.
-pub(super) fn any_of(table: &[&str]) -> Regex {
-    pattern("", table)
-}
+/// Looks for all phrases of a table at once, in one pass over the text. Where several begin at the
+/// same place, the longest counts.
+pub(super) struct Finder(AhoCorasick);
 
-/// A pattern for any of these phrases at the start of a text, longer ones first.
-fn starting(table: &[&str]) -> Regex {
-    pattern("^", table)
-}
+impl Finder {
+    /// Builds the automaton. Phrases go by their place in `phrases`.
+    pub(super) fn new(phrases: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        #[expect(
+            clippy::expect_used,
+            reason = "a table is far below the automaton's limits, and every test builds them all"
+        )]
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .start_kind(StartKind::Both)
+            .build(phrases)
+            .expect("a small table");
+        Self(automaton)
+    }
 
-fn pattern(anchor: &str, table: &[&str]) -> Regex {
-    let mut sorted = table.to_vec();
-    sorted.sort_unstable_by_key(|phrase| std::cmp::Reverse(phrase.len()));
-    let any = sorted
-        .iter()
-        .map(|phrase| regex::escape(phrase))
-        .collect::<Vec<_>>()
-        .join("|");
-    #[expect(
-        clippy::expect_used,
-        reason = "escaped phrases are a valid pattern, which every test compiles"
-    )]
-    Regex::new(&format!("{anchor}(?:{any})")).expect("a valid pattern")
+    /// The phrases in `text`, from left to right and without overlap: which, and where.
+    pub(super) fn find_iter(&self, text: &str) -> impl Iterator<Item = (usize, Range<usize>)> {
+        self.0
+            .find_iter(text)
+            .map(|found| (found.pattern().as_usize(), found.range()))
+    }
+
+    /// The length in bytes of the phrase that `text` begins with.
+    pub(super) fn prefix_of(&self, text: &str) -> Option<usize> {
+        let input = Input::new(text).anchored(Anchored::Yes);
+        self.0.find(input).map(|found| found.end())
+    }
 }
 
 /// Headings and lead-ins that announce tasks.
@@ -92,12 +101,12 @@ pub(super) static ORDINALS: LazyLock<HashMap<&str, &str>> = LazyLock::new(|| {
 });
 
 /// How the items of declaration checklists in issue and pull request forms begin.
-pub(super) static DECLARATIONS: LazyLock<Regex> =
+pub(super) static DECLARATIONS: LazyLock<Finder> =
     LazyLock::new(|| openings(include_str!("words/declarations.txt")));
 
 /// Statements that the tasks around them run one after another.
-pub(super) static IN_ORDER: LazyLock<Vec<&str>> =
-    LazyLock::new(|| phrases(include_str!("words/in_order.txt")));
+pub(super) static IN_ORDER: LazyLock<Finder> =
+    LazyLock::new(|| Finder::new(phrases(include_str!("words/in_order.txt"))));
 
 /// What takes an order back, or a dependency.
 pub(super) static NEGATIONS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
@@ -121,7 +130,7 @@ pub(super) static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
 });
 
 /// First words that tell a story rather than a task, at the start of list items.
-pub(super) static NARRATIVE: LazyLock<Regex> =
+pub(super) static NARRATIVE: LazyLock<Finder> =
     LazyLock::new(|| openings(include_str!("words/narrative.txt")));
 
 /// Signs that stand for an empty check box, where no Markdown one is used.
@@ -129,8 +138,8 @@ pub(super) static OPEN_BOXES: LazyLock<Vec<&str>> =
     LazyLock::new(|| phrases(include_str!("words/open_boxes.txt")));
 
 /// Verbs between the numbers of tasks and what they share.
-pub(super) static SHARE: LazyLock<Vec<&str>> =
-    LazyLock::new(|| phrases(include_str!("words/share.txt")));
+pub(super) static SHARE: LazyLock<Finder> =
+    LazyLock::new(|| Finder::new(phrases(include_str!("words/share.txt"))));
 
 /// The task before.
 pub(super) static PREVIOUS: LazyLock<Vec<&str>> =
@@ -162,8 +171,9 @@ pub(super) static STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .collect()
 });
 
-/// [`PREVIOUS`] at the start of a text.
-pub(super) static PREVIOUS_FIRST: LazyLock<Regex> = LazyLock::new(|| starting(&PREVIOUS));
+/// [`PREVIOUS`], looked for.
+pub(super) static PREVIOUS_PHRASES: LazyLock<Finder> = LazyLock::new(|| Finder::new(&*PREVIOUS));
 
-/// [`ALL_PREVIOUS`] at the start of a text.
-pub(super) static ALL_PREVIOUS_FIRST: LazyLock<Regex> = LazyLock::new(|| starting(&ALL_PREVIOUS));
+/// [`ALL_PREVIOUS`], looked for.
+pub(super) static ALL_PREVIOUS_PHRASES: LazyLock<Finder> =
+    LazyLock::new(|| Finder::new(&*ALL_PREVIOUS));
