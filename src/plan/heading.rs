@@ -366,10 +366,11 @@ fn leading_word(text: &str) -> Option<(Unit, &str)> {
         .chain(std::iter::once((text.len(), ' ')))
     {
         let boundary = !(c.is_alphabetic() || c == '-' || c == '\'' || is_mark(c));
-        if (boundary || unspaced) && in_word {
-            if let Some(&unit) = UNITS.get(lower.as_str()) {
-                best = Some((unit, at));
-            }
+        if (boundary || unspaced)
+            && in_word
+            && let Some(&unit) = UNITS.get(lower.as_str())
+        {
+            best = Some((unit, at));
         }
         if boundary {
             words += 1;

@@ -112,9 +112,9 @@ fn overlaps(plan: &Plan, tree: Option<&Tree>) -> (Vec<Overlap>, Vec<String>) {
                 Some((found, _)) => found.to_owned(),
                 None => path.clone(),
             };
-            let users = uses.entry(path).or_default();
-            if users.last() != Some(&task.index) {
-                users.push(task.index);
+            let tasks = uses.entry(path).or_default();
+            if tasks.last() != Some(&task.index) {
+                tasks.push(task.index);
             }
         }
     }

@@ -23,9 +23,8 @@ pub(super) fn taken(document: &Document<'_>, item: usize, form: ListForm, all_do
     match boxed {
         Some(true) => Taken::Task { finished: true },
         Some(false) if all_done => Taken::Task { finished: true },
-        Some(false) if has_open_children(document, item) => Taken::Group,
+        Some(false) | None if has_open_children(document, item) => Taken::Group,
         Some(false) => Taken::Task { finished: false },
-        None if has_open_children(document, item) => Taken::Group,
         None => match form {
             ListForm::Tasks => Taken::Task { finished: all_done },
             ListForm::Groups => Taken::Group,
