@@ -462,12 +462,16 @@ impl Builder {
         if kind != Kind::Paragraph {
             self.close_implicit();
         }
+        let mut text = Inline::default();
+        if matches!(kind, Kind::Paragraph | Kind::Heading(_)) {
+            text.plain.reserve(span.len());
+        }
         self.open.push(self.blocks.len());
         self.blocks.push(Block {
             kind,
             span,
             end: 0,
-            text: Inline::default(),
+            text,
         });
     }
 

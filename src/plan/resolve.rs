@@ -83,25 +83,34 @@ pub(super) fn dependencies(
 struct Resolver<'a, 'o> {
     entries: &'a [Entry<'o>],
     phases: &'a [Phase],
+    /// Built once a plan refers to a task; most never do.
+    index: OnceCell<Index<'a>>,
+    /// Built once a plan refers to a task by its name.
+    names: OnceCell<Names>,
+    seen: HashSet<(u32, Target)>,
+    found: Vec<(u32, Target, String)>,
+}
+
+/// Where the entries of a plan are found by what refers to them.
+struct Index<'a> {
     /// Entries by their label, in the whole plan.
     labels: HashMap<String, Vec<usize>>,
     /// Entries by their list or section and their label in it.
     grouped: HashMap<(usize, String), usize>,
     /// Entries by the label of their phase.
     by_phase: HashMap<&'a str, Vec<usize>>,
-    /// Entries by the words of their titles, once a plan names a task.
-    names: OnceCell<Names>,
+    /// Entries by the issue that they adopt.
     adopted: HashMap<String, usize>,
-    seen: HashSet<(u32, Target)>,
-    found: Vec<(u32, Target, String)>,
 }
 
-impl<'a, 'o> Resolver<'a, 'o> {
-    fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
-        let mut labels: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut grouped = HashMap::new();
-        let mut by_phase: HashMap<&str, Vec<usize>> = HashMap::new();
-        let mut adopted = HashMap::new();
+impl<'a> Index<'a> {
+    fn new(entries: &[Entry<'_>], phases: &'a [Phase]) -> Self {
+        let mut index = Self {
+            labels: HashMap::new(),
+            grouped: HashMap::new(),
+            by_phase: HashMap::new(),
+            adopted: HashMap::new(),
+        };
         for (at, entry) in entries.iter().enumerate() {
             let mut own: Vec<String> = entry
                 .title
@@ -114,32 +123,39 @@ impl<'a, 'o> Resolver<'a, 'o> {
             }
             own.extend(ticket_key(&entry.title.text));
             for label in own {
-                grouped
+                index
+                    .grouped
                     .entry((entry.found.group, label.clone()))
                     .or_insert(at);
-                labels.entry(label).or_default().push(at);
+                index.labels.entry(label).or_default().push(at);
             }
             if let Some(phase) = entry.found.phase {
-                by_phase
-                    .entry(phases[phase].label.as_str())
-                    .or_default()
-                    .push(at);
+                let label = phases[phase].label.as_str();
+                index.by_phase.entry(label).or_default().push(at);
             }
             if let Some(issue) = &entry.title.adopts {
-                adopted.insert(issue.to_string(), at);
+                index.adopted.insert(issue.to_string(), at);
             }
         }
+        index
+    }
+}
+
+impl<'a, 'o> Resolver<'a, 'o> {
+    fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
         Self {
             entries,
             phases,
-            labels,
-            grouped,
-            by_phase,
+            index: OnceCell::new(),
             names: OnceCell::new(),
-            adopted,
             seen: HashSet::new(),
             found: Vec::new(),
         }
+    }
+
+    fn index(&self) -> &Index<'a> {
+        self.index
+            .get_or_init(|| Index::new(self.entries, self.phases))
     }
 
     /// What the plan says about shared code.
@@ -192,7 +208,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
         let mut sides = Vec::new();
         for named in named {
             match named {
-                Named::Issue(issue) => match self.adopted.get(&issue.to_string()) {
+                Named::Issue(issue) => match self.index().adopted.get(&issue.to_string()) {
                     Some(&at) => sides.push(Side::Entry(at)),
                     None => sides.push(Side::Issue(issue.clone())),
                 },
@@ -200,7 +216,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
                 Named::Phase(label) => {
                     let own_phase = own.and_then(|own| self.entries[own].found.phase);
                     let is_own = own_phase.is_some_and(|phase| self.phases[phase].label == *label);
-                    match self.by_phase.get(label.as_str()) {
+                    match self.index().by_phase.get(label.as_str()) {
                         None => sides.extend(self.by_label(own, label).map(Side::Entry)),
                         Some(_) if is_own => {}
                         Some(all) => {
@@ -237,17 +253,18 @@ impl<'a, 'o> Resolver<'a, 'o> {
     }
 
     fn by_label(&self, own: Option<usize>, label: &str) -> Option<usize> {
+        let index = self.index();
         if let Some(own) = own {
             let group = self.entries[own].found.group;
-            if let Some(&at) = self.grouped.get(&(group, label.to_owned())) {
+            if let Some(&at) = index.grouped.get(&(group, label.to_owned())) {
                 return Some(at);
             }
         }
-        if let Some(&[only]) = self.labels.get(label).map(Vec::as_slice) {
+        if let Some(&[only]) = index.labels.get(label).map(Vec::as_slice) {
             return Some(only);
         }
         let number: usize = label.parse().ok()?;
-        let has_labels = self.labels.contains_key("1");
+        let has_labels = index.labels.contains_key("1");
         (!has_labels && (1..=self.entries.len()).contains(&number)).then(|| number - 1)
     }
 
