@@ -59,12 +59,12 @@ impl Place {
             ..Options::default()
         }
     }
+}
 
-    fn run(&self, plan: &str, options: Options) -> (Vec<Event>, Summary) {
-        let mut handle = Handle::start(prepare(plan, None, options).unwrap()).unwrap();
-        let events = events(&mut handle, |_, _| {});
-        (events, handle.join().unwrap().summary)
-    }
+fn run(plan: &str, options: Options) -> (Vec<Event>, Summary) {
+    let mut handle = Handle::start(prepare(plan, None, options).unwrap()).unwrap();
+    let events = events(&mut handle, |_, _| {});
+    (events, handle.join().unwrap().summary)
 }
 
 fn git_in(folder: &Path, args: &[&str]) -> String {
@@ -101,7 +101,7 @@ fn a_plan_becomes_branches_change_requests_and_a_summary_and_the_checkout_is_lef
     let place = Place::new();
     fs::write(place.root().join("README.md"), "Changed by the user.\n").unwrap();
     let plan = place.plan(PLAN);
-    let (_, summary) = place.run(&plan, place.options(WORKS));
+    let (_, summary) = run(&plan, place.options(WORKS));
     assert_eq!((summary.exit_code, summary.prs_created.len()), (0, 2));
     for task in &summary.tasks {
         let branch = task.branch.as_deref().unwrap();
@@ -126,7 +126,7 @@ fn a_claim_of_success_without_a_change_is_a_failure() {
     let place = Place::new();
     let plan = place.plan(PLAN);
     let claims = r#"cat >/dev/null; echo '{"progress_percentage": 100}' > "$STATUS_FILE""#;
-    let (_, summary) = place.run(&plan, place.options(claims));
+    let (_, summary) = run(&plan, place.options(claims));
     assert_eq!((summary.exit_code, summary.successful), (2, 0));
     assert_eq!(summary.follow_up_issues.len(), 2);
     for task in &summary.tasks {
@@ -144,7 +144,7 @@ fn a_status_file_that_an_agent_commits_by_force_is_taken_out_again() {
     let forces = "cat >/dev/null; echo '{}' > .agent_status.json; echo work > cart.txt\n\
                   git add -f .agent_status.json cart.txt\n\
                   git -c user.name=A -c user.email=a@example.invalid commit -qm 'Add all'";
-    let (_, summary) = place.run(&plan, place.options(forces));
+    let (_, summary) = run(&plan, place.options(forces));
     assert_eq!(summary.exit_code, 0, "{summary:?}");
     let branch = summary.tasks[0].branch.clone().unwrap();
     assert_eq!(
@@ -161,7 +161,7 @@ fn a_failed_verification_opens_no_change_request() {
         verify: Some("test -f agent-1.txt".to_owned()),
         ..place.options(WORKS)
     };
-    let (_, summary) = place.run(&plan, options);
+    let (_, summary) = run(&plan, options);
     let [first, second] = &summary.tasks[..] else {
         panic!("{summary:?}")
     };
@@ -192,7 +192,7 @@ fn setup_runs_in_each_worktree_before_its_agent() {
         setup: Some("echo ready > $AGENT_ID.env".to_owned()),
         ..place.options("cat >/dev/null; cp $AGENT_ID.env result.txt")
     };
-    let (_, summary) = place.run(&plan, options);
+    let (_, summary) = run(&plan, options);
     assert_eq!(summary.exit_code, 0, "{summary:?}");
 }
 
@@ -210,7 +210,7 @@ fn a_submodule_that_git_refuses_to_fetch_fails_its_task_by_name() {
     place.git(&["commit", "-qm", "Add the library"]);
     let plan = place.plan("- [ ] Use the library\n");
     // git fetches no submodule from a path unless the user allows it (CVE-2022-39253).
-    let (_, summary) = place.run(&plan, place.options(WORKS));
+    let (_, summary) = run(&plan, place.options(WORKS));
     let error = summary.tasks[0].error.as_deref().unwrap();
     assert!(
         error.starts_with("FILE_CONFLICT: git submodule update failed"),
@@ -257,7 +257,7 @@ fn a_cancelled_run_ends_its_agents_and_says_130() {
         );
     }
     // What was interrupted is run by the next one, in the same worktree.
-    let (_, again) = place.run(&plan, place.options(WORKS));
+    let (_, again) = run(&plan, place.options(WORKS));
     assert_eq!((again.exit_code, again.successful), (0, 2));
 }
 
@@ -265,7 +265,7 @@ fn a_cancelled_run_ends_its_agents_and_says_130() {
 fn the_same_plan_twice_repeats_nothing_and_new_tasks_run_alone() {
     let place = Place::new();
     let plan = place.plan(PLAN);
-    let (_, first) = place.run(&plan, place.options(WORKS));
+    let (_, first) = run(&plan, place.options(WORKS));
     let handle = Handle::start(prepare(&plan, None, place.options(WORKS)).unwrap()).unwrap();
     assert!(handle.was_done());
     assert_eq!(
@@ -273,7 +273,7 @@ fn the_same_plan_twice_repeats_nothing_and_new_tasks_run_alone() {
         first.orchestration_id
     );
     place.plan(&format!("{PLAN}- [ ] Add the door\n"));
-    let (_, third) = place.run(&plan, place.options(WORKS));
+    let (_, third) = run(&plan, place.options(WORKS));
     let titles: Vec<_> = third.tasks.iter().map(|task| task.title.as_str()).collect();
     assert_eq!(
         (titles, third.tasks[0].agent_id.as_str()),
@@ -302,9 +302,9 @@ fn a_second_run_at_the_same_time_is_refused() {
 fn branches_that_a_deleted_forge_left_behind_are_not_taken_up() {
     let place = Place::new();
     let plan = place.plan(PLAN);
-    let (_, first) = place.run(&plan, place.options(WORKS));
+    let (_, first) = run(&plan, place.options(WORKS));
     fs::remove_dir_all(place.root().join(".claude")).unwrap();
-    let (_, second) = place.run(&plan, place.options("cat >/dev/null; echo new > new.txt"));
+    let (_, second) = run(&plan, place.options("cat >/dev/null; echo new > new.txt"));
     assert_eq!(second.exit_code, 0, "{second:?}");
     for task in &second.tasks {
         let branch = task.branch.clone().unwrap();
@@ -332,7 +332,7 @@ fn a_worktree_that_was_registered_but_never_filled_is_filled() {
     // What a crash between the two steps leaves; the forge is filed as it was then.
     let prepared = prepare(&plan, None, place.options(WORKS)).unwrap();
     drop(prepared);
-    let (_, first) = place.run(&plan, place.options("cat >/dev/null; exit 1"));
+    let (_, first) = run(&plan, place.options("cat >/dev/null; exit 1"));
     assert_eq!(first.exit_code, 2);
     place.git(&["worktree", "remove", "--force", path.to_str().unwrap()]);
     let branch = "feat/local-2-agent-1";
@@ -348,7 +348,7 @@ fn a_worktree_that_was_registered_but_never_filled_is_filled() {
         new: true,
         ..place.options("cat >/dev/null; cat README.md > copy.txt")
     };
-    let (_, second) = place.run(&plan, options);
+    let (_, second) = run(&plan, options);
     assert_eq!(second.exit_code, 0, "{second:?}");
 }
 
@@ -358,7 +358,7 @@ fn secrets_never_reach_a_log_or_an_issue() {
     let plan = place.plan("- [ ] Add the cart\n");
     let token = format!("ghp_{}", "A1b2C3d4E5".repeat(4).get(..36).unwrap());
     let leaks = format!("cat >/dev/null; echo 'token {token}'; exit 1");
-    let (_, summary) = place.run(&plan, place.options(&leaks));
+    let (_, summary) = run(&plan, place.options(&leaks));
     assert_eq!(summary.exit_code, 2);
     let mut folders = vec![place.root().join(".claude/runtime")];
     let mut files = 0;
