@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from . import _driver
+from . import _core, _driver
 from .claude_process import ClaudeProcess, ProcessResult, command_of
 
 TYPE_CHECKING = False
@@ -94,6 +94,7 @@ def _result(process: ClaudeProcess, exit_code: int, output: str, stderr: str) ->
 
 def spawn(process: ClaudeProcess, cmd: list[str], slave_fd: int) -> "subprocess.Popen[str]":
     """Start a command on a terminal, in a session of its own."""
+    mark, value = _core.contain()
     return subprocess.Popen(  # noqa: S603 - a list, never a shell
         cmd,
         stdin=slave_fd,
@@ -103,7 +104,7 @@ def spawn(process: ClaudeProcess, cmd: list[str], slave_fd: int) -> "subprocess.
         encoding="utf-8",
         errors="replace",
         cwd=process.working_dir,
-        env=os.environ.copy(),
+        env={**os.environ, mark: value},
         start_new_session=True,
     )
 

@@ -144,7 +144,7 @@ class Orchestration:
     them into dataclasses.
     """
 
-    def __new__(cls, source: str, options: str, text: str | None) -> Orchestration:
+    def __new__(cls, source: str, options: str, text: str | None = None) -> Orchestration:
         """Reads the options, under their names with underscores; absent ones have their default.
 
         Args:
@@ -191,10 +191,22 @@ class Lines:
         """Begins with the first event."""
 
     def render(self, event: str) -> list[str]:
-        """The lines of an event, often none."""
+        """The lines of an event on standard output, often none."""
+
+    def notes(self, event: str) -> list[str]:
+        """Its lines on standard error: what stops nothing and is worth knowing."""
 
     def dry_run(self, prepared: str, to_run: str) -> str:
         """What a dry run shows of what `Orchestration.prepare` returned."""
+
+def contain() -> tuple[str, str]:
+    """A variable and its value, for children that the program starts itself.
+
+    What carries it is ended when the program dies, like everything that the engine starts.
+
+    Raises:
+        EngineError: The engine cannot be started.
+    """
 
 def parse_plan(text: str, source: str | None) -> str:
     """The plan as JSON.

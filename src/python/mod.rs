@@ -32,7 +32,7 @@ mod core_module {
     #[pymodule_export]
     use super::pool::PyPool;
     #[pymodule_export]
-    use super::watcher::watch;
+    use super::watcher::{contain, watch};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

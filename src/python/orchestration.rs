@@ -138,6 +138,12 @@ impl PyLines {
             .lines(&event))
     }
 
+    fn notes(&self, event: &str) -> PyResult<Vec<String>> {
+        let event: Event = serde_json::from_str(event).map_err(|error| refused(&error))?;
+        let console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(console.notes(&event))
+    }
+
     #[expect(
         clippy::unused_self,
         reason = "it is one of the things that a run prints"

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
-use crate::supervisor::{set_watcher_command, watcher};
+use crate::error::Error;
+use crate::supervisor::{self, set_watcher_command, watcher};
 
 /// Loads the module named by its first argument without the import system, site or environment.
 const BOOT: &str = "\
@@ -50,6 +51,18 @@ static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
 /// Remembers the module, whose path is known only once it is loaded.
 pub(super) fn remember(module: &Bound<'_, PyModule>) {
     let _ = MODULE.set(module.py(), module.clone().unbind());
+}
+
+/// The variable and the value that put a child of the program's own under the watcher.
+#[pyfunction]
+pub(super) fn contain(py: Python<'_>) -> PyResult<(&'static str, OsString)> {
+    announce(py)?;
+    py.detach(supervisor::contain).map_err(|error| {
+        Error::Engine {
+            reason: error.to_string(),
+        }
+        .into()
+    })
 }
 
 /// The watcher's whole life, in a process of its own. Returns its exit code.

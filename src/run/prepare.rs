@@ -80,6 +80,8 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         found.map(|(_, value)| value.to_string_lossy().into_owned())
     })?;
     let repository = PathBuf::from(options.repo.as_deref().unwrap_or("."));
+    // Errors name the folder itself, not the way to it.
+    let repository = repository.canonicalize().unwrap_or(repository);
     let parsed = Source::parse(source);
     let (text, path) = match &parsed {
         Source::Issue(_) => {

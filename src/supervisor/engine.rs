@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use mio::{Poll, Waker};
 
 use super::driver::{Finished, UnitEvent};
-use super::mark::Mark;
+use super::mark::{self, Mark};
 use super::pool::Pool;
 use super::reactor::{Command, Inbox, OwnerId, Reactor, WAKER};
 use super::spec::UnitSpec;
@@ -49,6 +49,7 @@ pub enum EngineError {
 /// The way to the engine's thread.
 pub(super) struct Engine {
     pid: u32,
+    mark: Mark,
     inbox: Inbox,
     waker: Waker,
     next_owner: AtomicU64,
@@ -101,6 +102,7 @@ impl Engine {
         let mark = Mark::new(pid, start, nonce);
         // What depends on the environment is looked up here, in a thread of the program.
         output::spool_folder();
+        let own_mark = mark.clone();
         let containment = Containment::new(watcher::command(), pid, start, &mark);
         let gone = Arc::new(AtomicBool::new(false));
         let end = End {
@@ -117,6 +119,7 @@ impl Engine {
         Ok((
             Self {
                 pid,
+                mark: own_mark,
                 inbox,
                 waker,
                 next_owner: AtomicU64::new(0),
@@ -201,6 +204,18 @@ impl Unstarted {
 /// in the variable `ORCHESTRATION_WATCHER`, else `orchestration-watcher` beside the executable.
 pub fn set_watcher_command(command: Vec<OsString>) {
     watcher::set_command(command);
+}
+
+/// The variable, and its value, by which the watcher knows what this program started.
+///
+/// For children that the program starts by other ways than a unit. The watcher is running, or
+/// about to, when this returns.
+pub fn contain() -> Result<(&'static str, OsString), EngineError> {
+    let engine = Engine::get()?;
+    engine.check()?;
+    engine.send(Command::Contain);
+    let outer = std::env::var_os(mark::VARIABLE);
+    Ok((mark::VARIABLE, engine.mark.value(outer.as_deref())))
 }
 
 /// Runs one child to its end, with its time limit and capture, and waits for it.

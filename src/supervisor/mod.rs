@@ -36,7 +36,7 @@ mod unit;
 pub mod watcher;
 
 pub use driver::{Driver, Finished, Processes, UnitEvent};
-pub use engine::{EngineError, run_command, set_watcher_command};
+pub use engine::{EngineError, contain, run_command, set_watcher_command};
 pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,

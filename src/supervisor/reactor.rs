@@ -293,6 +293,7 @@ impl Reactor {
                 self.owners.insert(owner, Owner::Other(sink));
             }
             Command::Remove { owner } => self.remove(owner),
+            Command::Contain => self.contain(),
             Command::Submit { owner, unit, spec } => {
                 self.deliver();
                 self.with_driver(owner, |driver, processes| {
@@ -388,10 +389,15 @@ impl Reactor {
         }
     }
 
-    fn start(&mut self, mut wish: Delayed) {
+    /// Starts the watcher, unless it was.
+    fn contain(&mut self) {
         if let Some(child) = self.containment.start() {
             self.adopt_watcher(child);
         }
+    }
+
+    fn start(&mut self, mut wish: Delayed) {
+        self.contain();
         let key = self.next_key;
         self.next_key += 1;
         let (owner, id) = (wish.owner, wish.unit);

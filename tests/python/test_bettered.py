@@ -115,7 +115,11 @@ import os, sys, threading
 from pathlib import Path
 from orchestration import ClaudeProcess, run_parallel
 folder = Path(sys.argv[1])
-process = ClaudeProcess("q", "p", folder / "work", folder / "logs", stream_output=False)
+class Overridden(ClaudeProcess):
+    def _wait_for_completion(self):
+        return super()._wait_for_completion()
+kind = Overridden if sys.argv[2] == "overridden" else ClaudeProcess
+process = kind("q", "p", folder / "work", folder / "logs", stream_output=False)
 if sys.argv[2] == "daemon":
     threading.Thread(target=process.run, daemon=True).start()
     sys.stdin.readline()
@@ -124,7 +128,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("death", ["KILL", "TERM", "group", "daemon"])
+@pytest.mark.parametrize("death", ["KILL", "TERM", "group", "daemon", "overridden"])
 def test_when_the_program_dies_its_agents_die(agent, tmp_path, death):
     agent(STUBBORN)
     program = subprocess.Popen(
@@ -135,7 +139,7 @@ def test_when_the_program_dies_its_agents_die(agent, tmp_path, death):
     found = pids(tmp_path / "work")
     if death == "daemon":
         program.stdin.write(b"\n")
-    elif death == "group":
+    elif death in ("group", "overridden"):
         os.killpg(program.pid, signal.SIGKILL)
     else:
         program.send_signal(getattr(signal, f"SIG{death}"))

@@ -96,6 +96,8 @@ def _follow(console: Console, signals: Signals, run: Run) -> Ended:
                 console.event(event, line)
             else:
                 console.lines(text.render(line))
+                for note in text.notes(line):
+                    console.note(note)
         except BrokenPipeError:
             # As for any program in a pipe, the end of its reader is the end of its work; but the
             # agents are asked and reaped, and what they did is kept.

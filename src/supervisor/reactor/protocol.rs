@@ -30,6 +30,8 @@ pub(in crate::supervisor) enum Command {
         owner: OwnerId,
         sink: FactSink,
     },
+    /// Make sure that the watcher is there.
+    Contain,
     /// Ends whatever the owner still has, without another word about it.
     Remove {
         owner: OwnerId,
