@@ -77,3 +77,86 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::record::tests_support::{spec, start};
+    use crate::run::state::Step;
+
+    /// An orchestration of tasks that succeeded or not, which ended with an exit code or not.
+    fn earlier(tasks: &[(u32, &str, bool)], finished: Option<u8>) -> State {
+        let specs = tasks
+            .iter()
+            .map(|(agent, key, _)| spec(*agent, key))
+            .collect();
+        let mut state = State::new(start(specs), 0);
+        for (task, (_, _, succeeded)) in state.tasks.iter_mut().zip(tasks) {
+            task.step = if *succeeded {
+                Step::Closed
+            } else {
+                Step::Filed
+            };
+        }
+        state.finished = finished;
+        state
+    }
+
+    fn keys(todo: Todo) -> Vec<(u32, String)> {
+        match todo {
+            Todo::Tasks(tasks) => tasks
+                .into_iter()
+                .map(|task| (task.agent, task.key))
+                .collect(),
+            Todo::Nothing(_) => Vec::new(),
+        }
+    }
+
+    fn pairs(list: &[(u32, &str)]) -> Vec<(u32, String)> {
+        list.iter()
+            .map(|(agent, key)| (*agent, (*key).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn a_first_run_runs_everything_in_the_order_of_the_plan() {
+        let todo = History::default().todo(vec![spec(1, "a"), spec(2, "b")], false);
+        assert_eq!(keys(todo), pairs(&[(1, "a"), (2, "b")]));
+    }
+
+    #[test]
+    fn what_an_interruption_left_is_run_and_what_succeeded_is_not() {
+        let history = History::new([earlier(&[(1, "a", true), (2, "b", false)], Some(130))]);
+        assert_eq!(
+            keys(history.todo(vec![spec(1, "a"), spec(2, "b")], false)),
+            pairs(&[(2, "b")])
+        );
+    }
+
+    #[test]
+    fn a_crash_counts_as_an_interruption() {
+        let history = History::new([earlier(&[(1, "a", false)], None)]);
+        assert_eq!(
+            keys(history.todo(vec![spec(1, "a")], false)),
+            pairs(&[(1, "a")])
+        );
+    }
+
+    #[test]
+    fn a_failed_task_of_a_finished_run_waits_for_a_retry() {
+        let history = History::new([earlier(&[(1, "a", true), (2, "b", false)], Some(1))]);
+        let todo = history.todo(vec![spec(1, "a"), spec(2, "b")], false);
+        assert!(matches!(todo, Todo::Nothing(summary) if summary.successful == 1));
+    }
+
+    #[test]
+    fn a_new_task_gets_the_next_number_and_an_old_one_keeps_its_own() {
+        let history = History::new([earlier(&[(1, "a", true), (2, "b", true)], Some(0))]);
+        let plan = || vec![spec(1, "new"), spec(2, "b"), spec(3, "a")];
+        assert_eq!(keys(history.todo(plan(), false)), pairs(&[(3, "new")]));
+        assert_eq!(
+            keys(history.todo(plan(), true)),
+            pairs(&[(1, "a"), (2, "b"), (3, "new")])
+        );
+    }
+}

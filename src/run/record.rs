@@ -479,3 +479,61 @@ impl Body {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests_support {
+    use super::{Filed, Settings, Start, TaskSpec};
+
+    /// The settings of a run with the defaults of the contract.
+    pub(in crate::run) fn settings() -> Settings {
+        Settings {
+            max_workers: 5,
+            batch_size: None,
+            timeout: Some(1800.0),
+            interval: 30,
+            threshold: 80,
+            setup: None,
+            verify: None,
+            keep_worktrees: false,
+            draft: false,
+            agent: "scripted-agent".to_owned(),
+            model: None,
+        }
+    }
+
+    /// A task that is nothing but a title.
+    pub(in crate::run) fn spec(agent: u32, key: &str) -> TaskSpec {
+        TaskSpec {
+            agent,
+            key: key.to_owned(),
+            title: key.to_owned(),
+            description: String::new(),
+            acceptance: Vec::new(),
+            adopts: None,
+        }
+    }
+
+    /// The start of a run of these tasks.
+    pub(in crate::run) fn start(tasks: Vec<TaskSpec>) -> Start {
+        Start {
+            orchestration: "orch-local-1-20260101-1200".to_owned(),
+            label: "local-1".to_owned(),
+            source: "plan.md".to_owned(),
+            master: Filed {
+                number: 1,
+                url: "forge/1.md".to_owned(),
+                existed: false,
+            },
+            local: true,
+            title: "Plan".to_owned(),
+            opening: String::new(),
+            base: "main".to_owned(),
+            base_commit: "0".repeat(40),
+            worktrees: "/w".to_owned(),
+            logs: "logs".to_owned(),
+            summary_path: "summary.md".to_owned(),
+            settings: settings(),
+            tasks,
+        }
+    }
+}

@@ -5,7 +5,6 @@
 
 use serde::Serialize;
 
-use super::publish::rfc3339;
 use super::state::{State, Step, Task};
 
 /// The version of the file's format.
@@ -43,14 +42,14 @@ struct Metadata<'a> {
 
 /// The text of a task's status file at `now` (milliseconds since 1970).
 pub fn status_file(state: &State, task: &Task, now: i64) -> String {
-    let wall = |at: Option<u64>| at.map(|at| rfc3339(state.wall(at)));
+    let wall = |at: Option<u64>| at.map(|at| timestamp(state.wall(at)));
     let file = StatusFile {
         schema_version: SCHEMA_VERSION,
         agent_id: format!("agent-{}", task.spec.agent),
         sub_issue: task.sub_issue.as_ref().map(|issue| issue.number),
         status: status(task),
         start_time: wall(task.began),
-        last_update: rfc3339(now),
+        last_update: timestamp(now),
         pr_number: task.pull.as_ref().map(|pull| pull.number),
         branch: task.branch.as_deref(),
         completion_time: wall(task.ended),
@@ -76,6 +75,13 @@ pub fn status_file(state: &State, task: &Task, now: i64) -> String {
     let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// Milliseconds since 1970 as the specification's example has it: RFC 3339 in UTC, whole seconds.
+fn timestamp(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        .unwrap_or_default()
 }
 
 fn status(task: &Task) -> &'static str {
@@ -112,5 +118,88 @@ fn progress(task: &Task) -> u8 {
         Step::Verified => claimed.max(95),
         _ if task.failure.is_some() => claimed,
         Step::Settled | Step::Ended | Step::Closed => 100,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::failure::{ErrorType, Failure, Stage};
+    use crate::run::record::Filed;
+    use crate::run::record::tests_support::{spec, start};
+
+    fn state() -> State {
+        let mut state = State::new(start(vec![spec(1, "Add the cart")]), 1_764_590_400_000);
+        let task = &mut state.tasks[0];
+        task.sub_issue = Some(Filed {
+            number: 1235,
+            url: String::new(),
+            existed: false,
+        });
+        task.branch = Some("feat/local-1235-agent-1".to_owned());
+        task.worktree = Some("/w/feat-local-1235-agent-1".to_owned());
+        task.began = Some(0);
+        task.attempts = 1;
+        task.pid = Some(4242);
+        task.step = Step::Prepared;
+        task.claim = Some(("Implementing feature".to_owned(), 45));
+        state
+    }
+
+    fn text(state: &State) -> String {
+        status_file(state, &state.tasks[0], state.origin + 300_000)
+    }
+
+    #[test]
+    fn a_working_agent_reads_as_in_the_specification() {
+        insta::assert_snapshot!(text(&state()), @r#"
+        {
+          "schema_version": "1.0",
+          "agent_id": "agent-1",
+          "sub_issue": 1235,
+          "status": "in_progress",
+          "start_time": "2025-12-01T12:00:00Z",
+          "last_update": "2025-12-01T12:05:00Z",
+          "pr_number": null,
+          "branch": "feat/local-1235-agent-1",
+          "completion_time": null,
+          "error": null,
+          "progress_percentage": 45,
+          "current_stage": "Implementing feature",
+          "attempt": 1,
+          "metadata": {
+            "working_dir": "/w/feat-local-1235-agent-1",
+            "model": null,
+            "timeout": 1800.0,
+            "pid": 4242,
+            "session_id": null,
+            "cost_usd": null,
+            "input_tokens": null,
+            "output_tokens": null
+          }
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_failure_is_type_and_message_and_keeps_the_last_claim() {
+        let mut state = state();
+        let task = &mut state.tasks[0];
+        task.failure = Some(Failure::new(
+            Stage::Testing,
+            ErrorType::TestTimeout,
+            "too slow",
+        ));
+        task.step = Step::Ended;
+        let text = text(&state);
+        assert!(text.contains(r#""status": "failed""#) && text.contains("TEST_TIMEOUT: too slow"));
+        assert!(text.contains(r#""progress_percentage": 45"#));
+    }
+
+    #[test]
+    fn a_claim_never_reaches_the_end_before_the_evidence() {
+        let mut state = state();
+        state.tasks[0].claim = Some(("Done!".to_owned(), 100));
+        assert!(text(&state).contains(r#""progress_percentage": 90"#));
     }
 }
