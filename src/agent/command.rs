@@ -1,6 +1,7 @@
 //! From an agent's name to its command line (DESIGN section 3, `--agent`).
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 
@@ -118,6 +119,18 @@ impl Agent {
             Program::Copilot | Program::Amplifier => "amplihack",
             Program::Other(words) => words.first().map_or("", String::as_str),
         }
+    }
+
+    /// The same agent, its executable found at an absolute path. A name that was looked up in the
+    /// `PATH` stays a name, as people and logs know it.
+    pub fn at(mut self, executable: &Path) -> Self {
+        if let Program::Other(words) = &mut self.program
+            && let Some(first) = words.first_mut().filter(|first| first.contains('/'))
+            && let Some(path) = executable.to_str()
+        {
+            path.clone_into(first);
+        }
+        self
     }
 
     /// Whether a session of its own can be named, so that it can be resumed.
@@ -258,6 +271,15 @@ mod tests {
         let invocation = agent.invocation("Do it", None);
         assert_eq!(invocation.program, "my-agent");
         assert_eq!(invocation.args, ["--name", "two words", "$HOME;ls"]);
+    }
+
+    #[test]
+    fn a_path_is_meant_as_seen_from_where_it_was_given() {
+        let found =
+            agent(Some("./tools/agent --fast"), None).at(Path::new("/home/ada/tools/agent"));
+        assert_eq!(found.invocation("", None).program, "/home/ada/tools/agent");
+        let named = agent(Some("agent"), None).at(Path::new("/usr/bin/agent"));
+        assert_eq!(named.invocation("", None).program, "agent");
     }
 
     #[test]

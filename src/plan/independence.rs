@@ -62,6 +62,9 @@ pub struct Validation {
     pub estimate: Estimate,
     /// How much work each task is, in the order of the tasks.
     pub complexity: Vec<Complexity>,
+    /// What the machine may lack, one line each; only whoever looks at a machine fills it in.
+    #[serde(default)]
+    pub resources: Vec<String>,
 }
 
 /// Beyond this many tasks that share a path only neighbours are listed as pairs.
@@ -98,6 +101,7 @@ pub fn validate(plan: &Plan, tree: Option<&Tree>) -> Validation {
         cycle: schedule.cycle,
         estimate: estimate(plan, None),
         complexity: plan.tasks.iter().map(complexity).collect(),
+        resources: Vec::new(),
     }
 }
 

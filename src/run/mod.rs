@@ -3,7 +3,7 @@
 //! | module | what it is | pure |
 //! | --- | --- | --- |
 //! | [`options`] | what may be asked of it | yes |
-//! | [`prepare`], [`surroundings`] | what is checked before anything is created | no |
+//! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
 //! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
@@ -30,6 +30,7 @@ pub mod options;
 pub mod prepare;
 pub mod publish;
 pub mod record;
+pub mod resources;
 pub mod start;
 pub mod state;
 pub mod status;

@@ -25,6 +25,7 @@ use crate::world::real::{reason, wall};
 
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
+use super::resources::Resources;
 use super::surroundings::{find_executable, find_git, layout};
 
 /// A source that can be orchestrated.
@@ -112,7 +113,23 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     let plan = parse(&text, Some(source))?;
     let base = workspace.base(options.base.as_deref())?;
     let tree = Tree::new(workspace.tree(&base.commit)?);
-    let validation = plan::validate(&plan, Some(&tree));
+    let mut validation = plan::validate(&plan, Some(&tree));
+    let tasks = plan.tasks.len() as u64;
+    let agents = tasks.min(resolved.max_workers as u64);
+    let resources = Resources::look(
+        layout.worktrees(),
+        tasks,
+        workspace.checkout_size()?,
+        agents,
+    );
+    validation.resources.extend(resources.memory_shortage());
+    if let Some(shortage) = resources.disk_shortage() {
+        validation.resources.push(shortage.clone());
+        validation.warnings.push(shortage);
+        if validation.verdict == Verdict::Proceed {
+            validation.verdict = Verdict::Warn;
+        }
+    }
     let adopted = adopted(&*forge, &plan)?;
     let agent = Agent::resolve(
         options.agent.as_deref(),
@@ -121,12 +138,14 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         options.permission_mode.as_deref(),
     )?;
     let variable = |name: &str| environment.iter().rev().find(|(known, _)| known == name);
-    if find_executable(agent.executable(), &environment).is_none() {
+    let Some(executable) = find_executable(agent.executable(), &environment) else {
         return Err(Error::AgentMissing {
             agent: agent.name().to_owned(),
             executable: agent.executable().to_owned(),
         });
-    }
+    };
+    // Agents run elsewhere, so a path is meant as seen from here.
+    let agent = agent.at(&std::path::absolute(&executable).unwrap_or(executable));
     let sandbox = variable("IS_SANDBOX").is_some_and(|(_, value)| !value.is_empty());
     agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
     let git = Git::new(
@@ -145,7 +164,12 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     };
     Ok(Prepared {
         source: source.to_owned(),
-        notices: agent.notices().to_vec(),
+        notices: agent
+            .notices()
+            .iter()
+            .chain(&resources.memory_shortage())
+            .cloned()
+            .collect(),
         plan,
         validation,
         options,

@@ -207,6 +207,14 @@ impl Workspace {
         Ok(names)
     }
 
+    /// About how many bytes a check-out takes: what the files of the main worktree took when git
+    /// last looked at them.
+    pub fn checkout_size(&self) -> Result<u64> {
+        let repository = self.open()?;
+        let index = repository.index().map_err(|e| failed("read-tree", &e))?;
+        Ok(index.iter().map(|entry| u64::from(entry.file_size)).sum())
+    }
+
     /// Whether a worktree was ever filled: one that is only registered has no index.
     pub fn is_checked_out(&self, worktree: &Path) -> Result<bool> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
