@@ -199,6 +199,7 @@ impl<'a, W: World> Driver<'a, W> {
                     self.world.log(Log::Session, text.as_bytes());
                 }
             }
+            Fact::Said(text) => self.world.log(Log::Session, text.as_bytes()),
             Fact::Beat => {
                 let alive = self.state.tasks.iter().filter(|task| task.is_under_way());
                 self.stale.extend(alive.map(|task| task.spec.agent));

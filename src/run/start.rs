@@ -84,6 +84,7 @@ impl Prepared {
             worktree_lock: self.layout.worktree_lock(),
             git: self.git.clone(),
             env: self.environment.clone(),
+            verbose: self.resolved.verbose,
             submodules: self.workspace.has_submodules(&self.base.commit)?,
             redactor: redactor.clone(),
             forge: Arc::clone(&self.forge),

@@ -129,6 +129,8 @@ pub enum Fact {
         /// What is wrong with it.
         reason: String,
     },
+    /// Something for the session log.
+    Said(String),
     /// Time for a heartbeat.
     Beat,
     /// A person or the system wants the run to end: the exit code that this leads to.

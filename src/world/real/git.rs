@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
@@ -15,7 +16,9 @@ use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec, run_command};
 use crate::workspace::cli::{Git, GitCommand, uncommitted};
 use crate::workspace::{Evidence, Workspace};
-use crate::world::{Completion, Workplace};
+use crate::world::{Completion, Fact, Workplace};
+
+use super::News;
 
 /// How long one git command may take before it is ended.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
@@ -30,6 +33,8 @@ pub(super) struct Steps {
     pub(super) env: Vec<(OsString, OsString)>,
     /// Whether the base has submodules.
     pub(super) submodules: bool,
+    /// Where command lines are told, if anybody wants to know.
+    pub(super) verbose: Option<Sender<News>>,
 }
 
 /// What went wrong, in one line.
@@ -238,6 +243,19 @@ impl Steps {
 
     /// The exit code, standard output and standard error.
     fn output(&self, command: &GitCommand) -> Result<(i32, Vec<u8>, String), Trouble> {
+        if let Some(listener) = &self.verbose {
+            let words = command.args.iter().map(|word| word.to_string_lossy());
+            let folder = command.folder.display();
+            let line = words
+                .collect::<Vec<_>>()
+                .join(" ")
+                .escape_debug()
+                .to_string();
+            // Nobody listens any more when the run is over.
+            let _ = listener.send(News::Fact(Fact::Said(format!(
+                "git {line} (in {folder})\n"
+            ))));
+        }
         let finished = run_command(self.spec(command))
             .map_err(|error| format!("git {}: {error}", command.name))?;
         let stderr = finished.captured.stderr.text(Newlines::Universal);

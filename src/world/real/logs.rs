@@ -20,14 +20,17 @@ const TAIL: u64 = 64 * 1024;
 pub(super) struct Logs {
     folder: PathBuf,
     redactor: Redactor,
+    /// Whether agents' lines go to standard error as well.
+    echo: bool,
     open: BTreeMap<Log, (Stream, Option<File>)>,
 }
 
 impl Logs {
-    pub(super) const fn new(folder: PathBuf, redactor: Redactor) -> Self {
+    pub(super) const fn new(folder: PathBuf, redactor: Redactor, echo: bool) -> Self {
         Self {
             folder,
             redactor,
+            echo,
             open: BTreeMap::new(),
         }
     }
@@ -43,6 +46,10 @@ impl Logs {
         let Some(file) = file else { return };
         let mut out = stream.push(stamp.unwrap_or_default().as_bytes());
         out.extend(stream.push(text));
+        if self.echo && matches!(log, Log::Agent(_)) {
+            // Nobody may be there to read it.
+            let _ = std::io::stderr().write_all(&out);
+        }
         // Said once per line at most, and never to the run: logs are for people.
         if let Err(error) = file.write_all(&out) {
             tracing::warn!(path = %path.display(), %error, "cannot write a log");

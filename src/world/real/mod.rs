@@ -52,6 +52,8 @@ pub struct Setting {
     pub env: Vec<(std::ffi::OsString, std::ffi::OsString)>,
     /// Whether the base has submodules.
     pub submodules: bool,
+    /// Git's command lines to the session log, agents' lines to standard error.
+    pub verbose: bool,
     /// Takes out what must never be written to a log.
     pub redactor: Redactor,
     /// The forge.
@@ -118,10 +120,11 @@ impl RealWorld {
                 lock: setting.worktree_lock,
                 env: setting.env,
                 submodules: setting.submodules,
+                verbose: setting.verbose.then(|| teller.clone()),
             }),
             forge: setting.forge,
             journal: JournalFile::create(&setting.journal)?,
-            logs: Logs::new(setting.logs, setting.redactor),
+            logs: Logs::new(setting.logs, setting.redactor, setting.verbose),
             claims,
             news,
             teller,
