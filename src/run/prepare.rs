@@ -138,16 +138,19 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         options.permission_mode.as_deref(),
     )?;
     let variable = |name: &str| environment.iter().rev().find(|(known, _)| known == name);
-    let Some(executable) = find_executable(agent.executable(), &environment) else {
-        return Err(Error::AgentMissing {
-            agent: agent.name().to_owned(),
-            executable: agent.executable().to_owned(),
-        });
+    let agent = match find_executable(agent.executable(), &environment) {
+        // Agents run elsewhere, so a path is meant as seen from here.
+        Some(path) => agent.at(&std::path::absolute(&path).unwrap_or(path)),
+        None if options.dry_run => {
+            validation.resources.push(missing(&agent).to_string());
+            agent
+        }
+        None => return Err(missing(&agent)),
     };
-    // Agents run elsewhere, so a path is meant as seen from here.
-    let agent = agent.at(&std::path::absolute(&executable).unwrap_or(executable));
     let sandbox = variable("IS_SANDBOX").is_some_and(|(_, value)| !value.is_empty());
-    agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
+    if !options.dry_run {
+        agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
+    }
     let git = Git::new(
         git,
         ["GIT_SSH", "GIT_SSH_COMMAND"]
@@ -167,7 +170,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         notices: agent
             .notices()
             .iter()
-            .chain(&resources.memory_shortage())
+            .chain(&validation.resources)
             .cloned()
             .collect(),
         plan,
@@ -234,6 +237,13 @@ impl Prepared {
             reasons: reasons.join("; "),
             order,
         })
+    }
+}
+
+fn missing(agent: &Agent) -> Error {
+    Error::AgentMissing {
+        agent: agent.name().to_owned(),
+        executable: agent.executable().to_owned(),
     }
 }
 
