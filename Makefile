@@ -36,15 +36,15 @@ lint: $(BUILT) ## Check formatting, lints, types and stubs.
 	cargo fmt --check
 	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
 	cargo clippy --lib --features python --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches
-	$(BIN)/ruff format --check python tests benches
+	$(BIN)/ruff check python tests benches examples
+	$(BIN)/ruff format --check python tests benches examples
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest orchestration._core --allowlist tests/python/stubtest-allowlist.txt
 
 format: $(TOOLS) ## Format the sources.
 	cargo fmt
-	$(BIN)/ruff format python tests benches
-	$(BIN)/ruff check --fix python tests benches
+	$(BIN)/ruff format python tests benches examples
+	$(BIN)/ruff check --fix python tests benches examples
 
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features

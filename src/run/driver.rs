@@ -317,6 +317,7 @@ impl<'a, W: World> Driver<'a, W> {
             .claim
             .clone()
             .unwrap_or_else(|| ("Working".to_owned(), 0));
+        let stage = stage.map(|stage| self.site.redact(&stage));
         let claim = (
             stage.unwrap_or_else(|| known.0.clone()),
             percent.unwrap_or(known.1),

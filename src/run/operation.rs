@@ -72,6 +72,11 @@ impl Site {
         self.agent.takes_session()
     }
 
+    /// A text of an agent without its secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.redactor.text(text)
+    }
+
     /// The status file of an agent.
     pub fn status_path(&self, agent: u32) -> PathBuf {
         self.layout.status_file(self.master, agent)
