@@ -9,9 +9,7 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 
 use crate::error::{Error, Result};
-use crate::world::real::reason;
-
-use super::start::create_folder;
+use crate::world::real::{create_folder, reason};
 
 /// A lock, held while this lives.
 #[derive(Debug)]

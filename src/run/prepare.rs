@@ -26,7 +26,7 @@ use crate::world::real::{reason, wall};
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
 use super::resources::Resources;
-use super::surroundings::{find_executable, find_git, layout};
+use super::surroundings::{Environment, find_executable, find_git, layout, variable};
 
 /// A source that can be orchestrated.
 pub struct Prepared {
@@ -77,8 +77,7 @@ pub struct Preview {
 pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<Prepared> {
     let environment: Vec<_> = std::env::vars_os().collect();
     let resolved = options.resolve(|name| {
-        let found = environment.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.to_string_lossy().into_owned())
+        variable(&environment, name).map(|value| value.to_string_lossy().into_owned())
     })?;
     let repository = PathBuf::from(options.repo.as_deref().unwrap_or("."));
     // Errors name the folder itself, not the way to it.
@@ -114,48 +113,14 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     let base = workspace.base(options.base.as_deref())?;
     let tree = Tree::new(workspace.tree(&base.commit)?);
     let mut validation = plan::validate(&plan, Some(&tree));
-    let tasks = plan.tasks.len() as u64;
-    let agents = tasks.min(resolved.max_workers as u64);
-    let resources = Resources::look(
-        layout.worktrees(),
-        tasks,
-        workspace.checkout_size()?,
-        agents,
-    );
-    validation.resources.extend(resources.memory_shortage());
-    if let Some(shortage) = resources.disk_shortage() {
-        validation.resources.push(shortage.clone());
-        validation.warnings.push(shortage);
-        if validation.verdict == Verdict::Proceed {
-            validation.verdict = Verdict::Warn;
-        }
-    }
+    check_resources(&mut validation, &workspace, &layout, resolved.max_workers)?;
     let adopted = adopted(&*forge, &plan)?;
-    let agent = Agent::resolve(
-        options.agent.as_deref(),
-        resolved.delegate.as_deref(),
-        options.model.as_deref(),
-        options.permission_mode.as_deref(),
-    )?;
-    let variable = |name: &str| environment.iter().rev().find(|(known, _)| known == name);
-    let agent = match find_executable(agent.executable(), &environment) {
-        // Agents run elsewhere, so a path is meant as seen from here.
-        Some(path) => agent.at(&std::path::absolute(&path).unwrap_or(path)),
-        None if options.dry_run => {
-            validation.resources.push(missing(&agent).to_string());
-            agent
-        }
-        None => return Err(missing(&agent)),
-    };
-    let sandbox = variable("IS_SANDBOX").is_some_and(|(_, value)| !value.is_empty());
-    if !options.dry_run {
-        agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
-    }
+    let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     let git = Git::new(
         git,
         ["GIT_SSH", "GIT_SSH_COMMAND"]
             .into_iter()
-            .any(|name| variable(name).is_some())
+            .any(|name| variable(&environment, name).is_some())
             || workspace.ssh_is_set()?,
         workspace.identity_is_set()?,
     );
@@ -238,6 +203,61 @@ impl Prepared {
             order,
         })
     }
+}
+
+/// Adds what the machine may lack. Too little disk is a warning; little memory is said.
+fn check_resources(
+    validation: &mut Validation,
+    workspace: &Workspace,
+    layout: &Layout,
+    max_workers: usize,
+) -> Result<()> {
+    let tasks = validation.complexity.len() as u64;
+    let agents = tasks.min(max_workers as u64);
+    let resources = Resources::look(
+        layout.worktrees(),
+        tasks,
+        workspace.checkout_size()?,
+        agents,
+    );
+    validation.resources.extend(resources.memory_shortage());
+    if let Some(shortage) = resources.disk_shortage() {
+        validation.resources.push(shortage.clone());
+        validation.warnings.push(shortage);
+        if validation.verdict == Verdict::Proceed {
+            validation.verdict = Verdict::Warn;
+        }
+    }
+    Ok(())
+}
+
+/// The agent, once it is known that it can be started. A dry run only says that it cannot.
+fn find_agent(
+    options: &Options,
+    resolved: &Resolved,
+    environment: &Environment,
+    validation: &mut Validation,
+) -> Result<Agent> {
+    let agent = Agent::resolve(
+        options.agent.as_deref(),
+        resolved.delegate.as_deref(),
+        options.model.as_deref(),
+        options.permission_mode.as_deref(),
+    )?;
+    let agent = match find_executable(agent.executable(), environment) {
+        // Agents run elsewhere, so a path is meant as seen from here.
+        Some(path) => agent.at(&std::path::absolute(&path).unwrap_or(path)),
+        None if options.dry_run => {
+            validation.resources.push(missing(&agent).to_string());
+            agent
+        }
+        None => return Err(missing(&agent)),
+    };
+    let sandbox = variable(environment, "IS_SANDBOX").is_some_and(|value| !value.is_empty());
+    if !options.dry_run {
+        agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
+    }
+    Ok(agent)
 }
 
 fn missing(agent: &Agent) -> Error {

@@ -481,11 +481,11 @@ impl Body {
 }
 
 #[cfg(test)]
-pub(super) mod tests_support {
+pub(crate) mod tests_support {
     use super::{Filed, Settings, Start, TaskSpec};
 
     /// The settings of a run with the defaults of the contract.
-    pub(in crate::run) fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         Settings {
             max_workers: 5,
             batch_size: None,
@@ -502,7 +502,7 @@ pub(super) mod tests_support {
     }
 
     /// A task that is nothing but a title.
-    pub(in crate::run) fn spec(agent: u32, key: &str) -> TaskSpec {
+    pub(crate) fn spec(agent: u32, key: &str) -> TaskSpec {
         TaskSpec {
             agent,
             key: key.to_owned(),
@@ -514,7 +514,7 @@ pub(super) mod tests_support {
     }
 
     /// The start of a run of these tasks.
-    pub(in crate::run) fn start(tasks: Vec<TaskSpec>) -> Start {
+    pub(crate) fn start(tasks: Vec<TaskSpec>) -> Start {
         Start {
             orchestration: "orch-local-1-20260101-1200".to_owned(),
             label: "local-1".to_owned(),

@@ -14,7 +14,7 @@ use crate::plan::{self, Verdict};
 use crate::report::redact::Redactor;
 use crate::workspace::Master;
 use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
-use crate::world::real::{RealWorld, Setting, read_journal, reason, wall};
+use crate::world::real::{RealWorld, Setting, create_folder, read_journal, wall};
 
 use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
@@ -263,14 +263,6 @@ fn earlier(folder: &Path) -> Result<Vec<State>> {
     }
     states.sort_by_key(|state| state.origin);
     Ok(states)
-}
-
-pub(super) fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| Error::File {
-        action: "create",
-        path: path.to_owned(),
-        reason: reason(&error),
-    })
 }
 
 const fn verdict_name(verdict: Verdict) -> &'static str {

@@ -2,13 +2,14 @@
 //!
 //! Looks at the environment, at the `PATH` and at permissions; creates nothing.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
 use crate::workspace::cli::check_version;
 use crate::workspace::exclude::can_make;
+use crate::workspace::locate;
 use crate::workspace::{Layout, Workspace};
 
 use super::options::Resolved;
@@ -33,21 +34,17 @@ pub fn find_git(environment: &Environment) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Looks an executable up as the supervisor will: a path as it is, a name in `PATH`.
+/// Looks an executable up in the `PATH` of an environment; a path is taken from here.
 pub fn find_executable(name: &str, environment: &Environment) -> Option<PathBuf> {
-    let runnable = |path: &Path| {
-        path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-    };
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| runnable(path));
-    }
-    let (_, path) = environment
-        .iter()
-        .rev()
-        .find(|(known, _)| known == "PATH")?;
-    std::env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|path| runnable(path))
+    let search = variable(environment, "PATH").unwrap_or_default();
+    let here = std::env::current_dir().ok()?;
+    locate::executable(name.as_ref(), search, &here)
+}
+
+/// The value of a variable; the last one counts, as for the system.
+pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsStr> {
+    let found = environment.iter().rev().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_os_str())
 }
 
 /// Beside the repository, unless another place is named or that one cannot be written.
@@ -60,15 +57,8 @@ pub fn layout(workspace: &Workspace, resolved: &Resolved, environment: &Environm
     if can_make(beside.worktrees()) {
         return beside;
     }
-    let variable = |name: &str| {
-        environment
-            .iter()
-            .rev()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value)
-    };
-    let home = variable("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
-    let state = variable("XDG_STATE_HOME").map(Path::new);
+    let home = variable(environment, "HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+    let state = variable(environment, "XDG_STATE_HOME").map(Path::new);
     Layout::within(root, &Layout::fallback_folder(&home, state))
 }
 

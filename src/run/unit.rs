@@ -138,17 +138,17 @@ mod tests {
     use super::*;
     use crate::supervisor::{CancelReason, SpawnError};
 
-    fn judged(role: Role, outcome: Outcome, tail: &str) -> Option<(ErrorType, Stage, String)> {
+    fn judged(role: Role, outcome: &Outcome, tail: &str) -> Option<(ErrorType, Stage, String)> {
         let settings = crate::run::record::tests_support::settings();
-        let found = failure(role, &outcome, tail, &settings)?;
+        let found = failure(role, outcome, tail, &settings)?;
         Some((found.error, found.stage, found.message))
     }
 
     #[test]
     fn a_clean_exit_is_no_failure_even_where_something_was_left_behind() {
-        assert_eq!(judged(Role::Agent, Outcome::Success, "error: x"), None);
+        assert_eq!(judged(Role::Agent, &Outcome::Success, "error: x"), None);
         assert_eq!(
-            judged(Role::Agent, Outcome::Leaked(Exit::Code(0)), ""),
+            judged(Role::Agent, &Outcome::Leaked(Exit::Code(0)), ""),
             None
         );
     }
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn the_log_tells_the_type_of_a_failure() {
         let tail = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'x'\n";
-        let (error, stage, message) = judged(Role::Agent, Outcome::Failed(1), tail).unwrap();
+        let (error, stage, message) = judged(Role::Agent, &Outcome::Failed(1), tail).unwrap();
         assert_eq!(
             (error, stage),
             (ErrorType::ImportConflict, Stage::Implementation)
@@ -166,27 +166,27 @@ mod tests {
 
     #[test]
     fn a_failed_verification_is_a_test_failure_unless_the_log_knows_better() {
-        let (error, stage, _) = judged(Role::Verify, Outcome::Failed(2), "").unwrap();
+        let (error, stage, _) = judged(Role::Verify, &Outcome::Failed(2), "").unwrap();
         assert_eq!((error, stage), (ErrorType::TestFailure, Stage::Testing));
     }
 
     #[test]
     fn a_time_limit_is_named_with_its_length() {
-        let (error, _, message) = judged(Role::Agent, Outcome::TimedOut, "").unwrap();
+        let (error, _, message) = judged(Role::Agent, &Outcome::TimedOut, "").unwrap();
         assert_eq!(error, ErrorType::Timeout);
         assert_eq!(message, "the agent was ended after 30m");
-        let (error, _, _) = judged(Role::Verify, Outcome::TimedOut, "").unwrap();
+        let (error, _, _) = judged(Role::Verify, &Outcome::TimedOut, "").unwrap();
         assert_eq!(error, ErrorType::TestTimeout);
     }
 
     #[test]
     fn no_start_is_a_matter_of_resources_and_a_cancel_is_no_fault() {
         let error = SpawnError::Resources { errno: 11 };
-        let (kind, _, _) = judged(Role::Agent, Outcome::SpawnError(error), "").unwrap();
+        let (kind, _, _) = judged(Role::Agent, &Outcome::SpawnError(error), "").unwrap();
         assert_eq!(kind, ErrorType::ResourceError);
         let cancelled = Outcome::Cancelled(CancelReason::Interrupted);
         assert_eq!(
-            judged(Role::Setup, cancelled, "").unwrap().0,
+            judged(Role::Setup, &cancelled, "").unwrap().0,
             ErrorType::Cancelled
         );
     }

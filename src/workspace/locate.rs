@@ -1,12 +1,9 @@
-//! Finding a program on a search path: git once at the start, and the agent's executable before
-//! anything is created.
+//! Finding a program on a search path: git, and the agent's executable, before anything is created.
 //!
 //! Reads only; the path is handed in.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-
-use crate::error::{Error, Result};
 
 /// The executable that `name` stands for, as a shell would find it.
 ///
@@ -22,11 +19,6 @@ pub fn executable(name: &OsStr, search: &OsStr, folder: &Path) -> Option<PathBuf
     std::env::split_paths(search)
         .map(|place| folder.join(place).join(name))
         .find(|path| is_executable(path))
-}
-
-/// The git on the search path.
-pub fn git(search: &OsStr, folder: &Path) -> Result<PathBuf> {
-    executable("git".as_ref(), search, folder).ok_or(Error::GitMissing)
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -57,9 +49,5 @@ mod tests {
         assert_eq!(find("a/tool"), None);
         assert_eq!(find("dir"), None);
         assert_eq!(find(""), None);
-        assert!(matches!(
-            git(&search, folder.path()),
-            Err(Error::GitMissing)
-        ));
     }
 }

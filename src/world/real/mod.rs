@@ -85,11 +85,7 @@ pub struct RealWorld {
 impl RealWorld {
     /// Opens the world. `listener` gets the public events, in order.
     pub fn open(setting: Setting, listener: impl FnMut(Event) + Send + 'static) -> Result<Self> {
-        fs::create_dir_all(&setting.logs).map_err(|error| Error::File {
-            action: "create",
-            path: setting.logs.clone(),
-            reason: reason(&error),
-        })?;
+        create_folder(&setting.logs)?;
         let (teller, news) = channel();
         let inputs = teller.clone();
         let processes = RealProcesses::new(move |input| {
@@ -297,6 +293,15 @@ fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = fs::File::create(&beside)?;
     file.write_all(text.as_bytes())?;
     fs::rename(&beside, path)
+}
+
+/// Makes a folder, and those above it.
+pub fn create_folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|error| Error::File {
+        action: "create",
+        path: path.to_owned(),
+        reason: reason(&error),
+    })
 }
 
 /// What the system said, without Rust's error number.

@@ -8,56 +8,28 @@ use crate::run::driver::Driver;
 use crate::run::event::{Event, EventKind};
 use crate::run::journal;
 use crate::run::operation::Site;
-use crate::run::record::{Body, Filed, Settings, Start, TaskSpec};
+use crate::run::record::tests_support::{self, spec};
+use crate::run::record::{Body, Settings, Start};
 use crate::run::state::State;
 use crate::run::summary::{Summary, TaskStatus};
 
 /// What is run in a world: as random as the world itself.
 fn start(seed: u64) -> Start {
     let mut chance = fastrand::Rng::with_seed(seed ^ 0x5eed);
-    let tasks = chance.u32(1..=12);
-    Start {
-        orchestration: "orch-local-1-20260101-1200".to_owned(),
-        label: "local-1".to_owned(),
-        source: "plan.md".to_owned(),
-        master: Filed {
-            number: 1,
-            url: "forge/1.md".to_owned(),
-            existed: false,
-        },
-        local: true,
-        title: "A plan".to_owned(),
-        opening: "Why it is done.".to_owned(),
-        base: "main".to_owned(),
-        base_commit: "0".repeat(40),
-        worktrees: "/sim/repository.worktrees".to_owned(),
-        logs: ".claude/runtime/logs/orch-local-1-20260101-1200".to_owned(),
-        summary_path: ".claude/runtime/parallel/local-1/summary.md".to_owned(),
-        settings: Settings {
-            max_workers: chance.usize(1..=6),
-            batch_size: chance.bool().then(|| chance.usize(1..=5)),
-            // An agent that hangs ends only by a time limit.
-            timeout: (hostility(seed).process > 0 || chance.bool()).then_some(600.0),
-            interval: 30,
-            threshold: chance.u8(0..=100),
-            setup: chance.bool().then(|| "make setup".to_owned()),
-            verify: chance.bool().then(|| "make test".to_owned()),
-            keep_worktrees: chance.bool(),
-            draft: false,
-            agent: "scripted".to_owned(),
-            model: None,
-        },
-        tasks: (1..=tasks)
-            .map(|agent| TaskSpec {
-                agent,
-                key: format!("key{agent}"),
-                title: format!("Task {agent}"),
-                description: String::new(),
-                acceptance: Vec::new(),
-                adopts: None,
-            })
-            .collect(),
-    }
+    let tasks = (1..=chance.u32(1..=12)).map(|agent| spec(agent, &format!("key{agent}")));
+    let mut start = tests_support::start(tasks.collect());
+    start.settings = Settings {
+        max_workers: chance.usize(1..=6),
+        batch_size: chance.bool().then(|| chance.usize(1..=5)),
+        // An agent that hangs ends only by a time limit.
+        timeout: (hostility(seed).process > 0 || chance.bool()).then_some(600.0),
+        threshold: chance.u8(0..=100),
+        setup: chance.bool().then(|| "make setup".to_owned()),
+        verify: chance.bool().then(|| "make test".to_owned()),
+        keep_worktrees: chance.bool(),
+        ..start.settings
+    };
+    start
 }
 
 fn hostility(seed: u64) -> Hostility {
