@@ -26,13 +26,16 @@ const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
     .union(Options::ENABLE_GFM);
 
+/// Makes a text of a size.
+type Maker = fn(usize) -> String;
+
 fn main() {
     println!("Reading plans\n");
     println!(
         "{:<28} {:>8} {:>9} {:>13} {:>12}",
         "", "MB", "MB/s", "x CommonMark", "twice input"
     );
-    let texts: [(&str, usize, fn(usize) -> String); 8] = [
+    let texts: [(&str, usize, Maker); 8] = [
         ("25,000 tasks, check list", 25_000, checklist),
         ("25,000 tasks, headings", 25_000, headings),
         ("25,000 tasks, numbered", 25_000, numbered),

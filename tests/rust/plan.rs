@@ -1,6 +1,8 @@
 //! Plans: the specification's formats, what a plan must never do to the parser, and the promises
 //! that hold for every text.
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeSet;
 
 use orchestration::plan::{self, IssueRef, Plan, PlanError, Target, Tree, Verdict};
@@ -211,9 +213,10 @@ fn hostile_texts_are_read_like_any_other() {
 fn ten_thousand_tasks_that_wait_for_all_others_are_judged() {
     let mut text = String::new();
     for n in 1..=10_000 {
-        text.push_str(&format!(
-            "- [ ] Task {n}: change models/user.py after all of the above\n"
-        ));
+        let _ = writeln!(
+            text,
+            "- [ ] Task {n}: change models/user.py after all of the above"
+        );
     }
     let validation = plan::validate(&parse(&text), None);
     assert_eq!(validation.verdict, Verdict::Abort);
