@@ -102,10 +102,11 @@ fn reading(name: &str, half: &str, whole: &str) {
 fn judging(name: &str, tasks: usize, task: fn(usize) -> (usize, String)) {
     let plan = |tasks: usize| -> (Plan, Tree) {
         let named: Vec<_> = (0..tasks).map(task).collect();
-        let text = named
+        let lines: Vec<_> = named
             .iter()
             .map(|(n, path)| format!("- [ ] Change number {n} of {path}\n"))
-            .collect::<String>();
+            .collect();
+        let text = lines.concat();
         let tree = Tree::new(named.into_iter().map(|(_, path)| path));
         (plan::parse(&text, None).unwrap(), tree)
     };
