@@ -154,6 +154,15 @@ fn a_status_file_that_an_agent_commits_by_force_is_taken_out_again() {
 }
 
 #[test]
+fn a_named_pipe_for_a_status_file_is_not_waited_for() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let agent = r#"mkfifo "$STATUS_FILE"; cat >/dev/null; echo work > $AGENT_ID.txt"#;
+    let (_, summary) = run(&plan, place.options(agent));
+    assert_eq!(summary.exit_code, 0);
+}
+
+#[test]
 fn a_failed_verification_opens_no_change_request() {
     let place = Place::new();
     let plan = place.plan(PLAN);

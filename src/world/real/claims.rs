@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::fs::OFlags;
 use serde::Deserialize;
 
 use crate::workspace::AGENT_STATUS_FILE;
@@ -103,9 +105,20 @@ impl Claims {
 }
 
 /// Reads a claim; `None` where the file is gone again.
+///
+/// The agent decides what stands there. Opening or reading a named pipe would wait for it, and
+/// with this thread the whole run.
 fn read(agent: u32, path: &Path) -> Option<Fact> {
     let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .ok()?;
+    if !file.metadata().ok()?.is_file() {
+        let reason = "it is not a regular file".to_owned();
+        return Some(Fact::BadClaim { agent, reason });
+    }
     file.take(LARGEST + 1).read_to_end(&mut bytes).ok()?;
     if bytes.is_empty() {
         // Truncated, and about to be written.
