@@ -53,6 +53,8 @@ pub struct Evidence {
     pub changed_paths: Vec<String>,
     /// There seems to be work that is not committed; see [`Workspace::is_dirty`].
     pub dirty: bool,
+    /// A merge, a rebase or the like was left with conflicts that nobody resolved.
+    pub conflicted: bool,
     /// A commit holds one of our own files, which is to be taken out again.
     pub own_files_committed: bool,
     /// A submodule stands at another commit than in the base.
@@ -279,6 +281,10 @@ impl Workspace {
             })
             .map_err(|error| failed("diff", &error))?;
         evidence.dirty = dirty(&repository)?;
+        evidence.conflicted = repository
+            .index()
+            .map_err(|error| failed("status", &error))?
+            .has_conflicts();
         evidence.branch = head.branch;
         evidence.head = head.commit;
         Ok(evidence)

@@ -163,6 +163,48 @@ fn a_named_pipe_for_a_status_file_is_not_waited_for() {
 }
 
 #[test]
+fn conflicts_that_an_agent_left_are_no_success_and_are_not_committed() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let agent = r#"cat >/dev/null
+        export GIT_CONFIG_COUNT=2
+        export GIT_CONFIG_KEY_0=user.name GIT_CONFIG_VALUE_0=T
+        export GIT_CONFIG_KEY_1=user.email GIT_CONFIG_VALUE_1=t@example.invalid
+        echo ours > README.md; git commit -qam ours
+        git checkout -q --detach HEAD~1
+        echo theirs > README.md; git commit -qam theirs
+        theirs=$(git rev-parse HEAD)
+        git checkout -q "$BRANCH_NAME"
+        git merge -q "$theirs"
+        true"#;
+    let (_, summary) = run(&plan, place.options(agent));
+    assert_eq!((summary.exit_code, summary.successful), (2, 0));
+    for task in &summary.tasks {
+        let error = task.error.as_deref().unwrap();
+        assert!(error.starts_with("FILE_CONFLICT: "), "{error}");
+        let branch = task.branch.as_deref().unwrap();
+        assert_eq!(
+            place.git(&["show", &format!("{branch}:README.md")]),
+            "ours\n"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_committed_to_a_branch_that_is_not_the_agents() {
+    let place = Place::new();
+    place.git(&["branch", "develop"]);
+    let plan = place.plan("- [ ] Add the cart\n");
+    let agent = "cat >/dev/null; git switch -q develop; echo work > cart.txt";
+    let (_, summary) = run(&plan, place.options(agent));
+    assert_eq!(summary.exit_code, 2);
+    assert_eq!(
+        place.git(&["rev-parse", "develop"]),
+        place.git(&["rev-parse", "main"])
+    );
+}
+
+#[test]
 fn a_failed_verification_opens_no_change_request() {
     let place = Place::new();
     let plan = place.plan(PLAN);

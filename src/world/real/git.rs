@@ -162,6 +162,13 @@ impl Steps {
                 .map_err(|error| error.to_string())
         };
         let mut evidence = look()?;
+        if evidence.branch.as_deref() != Some(place.branch.as_str()) {
+            // What is checked out here may be somebody else's, so nothing is committed to it.
+            return Ok(evidence);
+        }
+        if evidence.conflicted {
+            return Err("the agent left conflicts that are not resolved".to_owned());
+        }
         if evidence.dirty {
             self.run(&self.git.stage_all(&place.path))?;
             if self.asks(&self.git.anything_staged(&place.path))? {
