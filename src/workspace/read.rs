@@ -272,11 +272,13 @@ impl Workspace {
     pub fn evidence(&self, worktree: &Path, base_commit: &str) -> Result<Evidence> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
         let head = head_of(&repository, worktree)?;
-        let mut evidence = count_commits(&repository, base_commit, &head.commit)
+        // libgit2 looks for the end of a shallow history in the main worktree alone.
+        let history = self.open()?;
+        let mut evidence = count_commits(&history, base_commit, &head.commit)
             .and_then(|commits| {
                 Ok(Evidence {
                     commits,
-                    ..differences(&repository, base_commit)?
+                    ..differences(&history, base_commit, &head.commit)?
                 })
             })
             .map_err(|error| failed("diff", &error))?;
@@ -384,9 +386,9 @@ fn count_commits(repository: &Repository, base: &str, head: &str) -> Result<usiz
     walk.try_fold(0, |count, commit| commit.map(|_| count + 1))
 }
 
-fn differences(repository: &Repository, base: &str) -> Result<Evidence, git2::Error> {
-    let base = repository.find_commit(git2::Oid::from_str(base)?)?.tree()?;
-    let head = repository.head()?.peel_to_tree()?;
+fn differences(repository: &Repository, base: &str, head: &str) -> Result<Evidence, git2::Error> {
+    let tree = |commit| repository.find_commit(git2::Oid::from_str(commit)?)?.tree();
+    let (base, head) = (tree(base)?, tree(head)?);
     let mut options = DiffOptions::new();
     options.ignore_submodules(false).skip_binary_check(false);
     let mut diff = repository.diff_tree_to_tree(Some(&base), Some(&head), Some(&mut options))?;

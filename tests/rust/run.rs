@@ -191,6 +191,27 @@ fn conflicts_that_an_agent_left_are_no_success_and_are_not_committed() {
 }
 
 #[test]
+fn a_shallow_clone_is_as_good_as_a_deep_one() {
+    let deep = Place::new();
+    deep.git(&["commit", "-q", "--allow-empty", "-m", "Go on"]);
+    let place = Place::new();
+    fs::remove_dir_all(place.root()).unwrap();
+    git_in(
+        place.folder.path(),
+        &[
+            "clone",
+            "-q",
+            "--depth=1",
+            &format!("file://{}", deep.root().display()),
+            place.root().to_str().unwrap(),
+        ],
+    );
+    let plan = place.plan(PLAN);
+    let (_, summary) = run(&plan, place.options(WORKS));
+    assert_eq!((summary.exit_code, summary.successful), (0, 2));
+}
+
+#[test]
 fn nothing_is_committed_to_a_branch_that_is_not_the_agents() {
     let place = Place::new();
     place.git(&["branch", "develop"]);
