@@ -172,6 +172,12 @@ pub enum Error {
         /// The repository.
         path: PathBuf,
     },
+    /// A path that files, lines and agents could not be told truthfully.
+    #[error("the path {} is not UTF-8", path.display())]
+    PathNotText {
+        /// The repository, or the folder of its worktrees.
+        path: PathBuf,
+    },
     /// The base branch does not exist.
     #[error("the base {name} was not found in {}", path.display())]
     BaseMissing {
@@ -222,7 +228,7 @@ pub enum Error {
     Git {
         /// The subcommand.
         command: String,
-        /// Its last line on standard error.
+        /// What it complained of on standard error.
         reason: String,
     },
     /// The engine itself could not start or broke.
@@ -252,6 +258,7 @@ impl Error {
             | Self::BareRepository { .. }
             | Self::NoCommits { .. }
             | Self::ForeignRepository { .. }
+            | Self::PathNotText { .. }
             | Self::BaseMissing { .. }
             | Self::AgentMissing { .. }
             | Self::RootNeedsSandbox
@@ -297,6 +304,7 @@ impl Error {
             Self::ForeignRepository { path } => {
                 format!("trust it with: git config --global --add safe.directory '{}'", path.display())
             }
+            Self::PathNotText { .. } => "rename the folder: its path goes into files that are UTF-8".into(),
             Self::BaseMissing { .. } => "name an existing branch with --base".into(),
             Self::AgentMissing { .. } => {
                 "install it, put it on the PATH, or name another agent with --agent".into()

@@ -100,6 +100,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     let git = find_git(&environment)?;
     let workspace = Workspace::discover(&repository)?;
     let layout = layout(&workspace, &resolved, &environment);
+    refuse_unspeakable(&layout)?;
     let forge = local_forge(&workspace, &layout)?;
     let (text, identity) = if let Source::Local(number) = parsed {
         let issue = ask_issue(&*forge, number)?;
@@ -310,6 +311,17 @@ pub fn judge(plan: &Plan, repository: Option<&str>) -> Result<Validation> {
         None => None,
     };
     Ok(plan::validate(plan, tree.as_ref()))
+}
+
+/// Journal, status files and the agents' environment hold paths as text.
+fn refuse_unspeakable(layout: &Layout) -> Result<()> {
+    let paths = [layout.root(), layout.worktrees()];
+    match paths.into_iter().find(|path| path.to_str().is_none()) {
+        Some(path) => Err(Error::PathNotText {
+            path: path.to_owned(),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The forge of this repository. A forge that was deleted begins above the branches that it left

@@ -211,6 +211,23 @@ fn a_shallow_clone_is_as_good_as_a_deep_one() {
     assert_eq!((summary.exit_code, summary.successful), (0, 2));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_path_that_is_no_text_is_refused_before_anything_is_created() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = Place::new();
+    let root = place.folder.path().join(OsStr::from_bytes(b"caf\xe9"));
+    fs::rename(place.root(), &root).unwrap();
+    // Nobody can name it, but one can stand in it or follow a link.
+    std::os::unix::fs::symlink(&root, place.root()).unwrap();
+    let plan = place.plan(PLAN);
+    let error = prepare(&plan, None, place.options(WORKS)).err().unwrap();
+    assert!(matches!(error, Error::PathNotText { .. }), "{error}");
+    assert!(!root.join(".claude").exists());
+}
+
 #[test]
 fn nothing_is_committed_to_a_branch_that_is_not_the_agents() {
     let place = Place::new();
