@@ -49,13 +49,15 @@ pub struct GitCommand {
 }
 
 impl GitCommand {
-    /// The error for a command that ended badly: the last line that says something.
+    /// The error for a command that ended badly: the first complaint of git's own, which advice
+    /// and consequences may follow, else the last line that says something.
     pub fn failure(&self, stderr: &str) -> Error {
-        let line = stderr
-            .lines()
-            .rev()
-            .map(str::trim)
-            .find(|line| !line.is_empty() && !line.starts_with("hint:"))
+        let complains = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+        let mut lines = stderr.lines().map(str::trim);
+        let line = lines
+            .clone()
+            .find(complains)
+            .or_else(|| lines.rfind(|line| !line.is_empty() && !line.starts_with("hint:")))
             .unwrap_or("it said nothing");
         let reason = ["fatal: ", "error: "]
             .iter()
@@ -484,12 +486,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_shows_the_last_line_that_says_something() {
+    fn a_failure_shows_the_first_complaint_or_else_the_last_line_that_says_something() {
         let command = git().worktree_prune(Path::new("/r"));
         let error = command.failure("Preparing worktree\nfatal: 'x' already exists\nhint: no\n\n");
         assert_eq!(
             error.to_string(),
             "git worktree prune failed: 'x' already exists"
+        );
+        let error = command.failure("fatal: cannot lock it: it exists.\n\nRemove it by hand.\n");
+        assert_eq!(
+            error.to_string(),
+            "git worktree prune failed: cannot lock it: it exists."
         );
     }
 }
