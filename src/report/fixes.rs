@@ -41,7 +41,7 @@ pub const TABLE: [Row; 12] = [
         ],
         fixes: &[
             "Free memory and disk, or run fewer agents at once with `--max-workers`.",
-            "Remove worktrees that are no longer needed: `parallel-orchestrate clean`.",
+            "Remove worktrees that are no longer needed: `git worktree list`, then `git worktree remove`.",
         ],
     },
     Row {

@@ -266,10 +266,11 @@ impl<'a, W: World> Driver<'a, W> {
 
     fn absorb_completion(&mut self, completion: Completion) -> Result<()> {
         let body = match completion {
-            Completion::Prepared(place) => Body::Prepared {
+            Completion::Prepared { place, head } => Body::Prepared {
                 agent: place.agent,
                 path: place.path.to_string_lossy().into_owned(),
                 branch: place.branch,
+                head,
             },
             Completion::Inspected { agent, proof } => Body::Inspected { agent, proof },
             Completion::Cleaned { agent, kept } => Body::Cleaned { agent, kept },

@@ -81,6 +81,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             agent,
             path,
             branch,
+            ..
         } => EventKind::WorktreeCreated {
             agent: *agent,
             path: path.clone(),

@@ -85,6 +85,9 @@ pub struct TaskSpec {
     pub acceptance: Vec<String>,
     /// The number of the issue that it adopts.
     pub adopts: Option<u64>,
+    /// It succeeded before and is run anew: what its branch already has is no evidence.
+    #[serde(default)]
+    pub repeats: bool,
 }
 
 /// What an orchestration starts from.
@@ -283,6 +286,8 @@ pub enum Body {
         path: String,
         /// Its branch.
         branch: String,
+        /// The commit at the branch's tip.
+        head: String,
     },
     /// The setup command ended.
     SetupEnded {
@@ -510,6 +515,7 @@ pub(crate) mod tests_support {
             description: String::new(),
             acceptance: Vec::new(),
             adopts: None,
+            repeats: false,
         }
     }
 

@@ -49,6 +49,8 @@ pub struct Task {
     pub worktree: Option<String>,
     /// Its branch.
     pub branch: Option<String>,
+    /// The tip of its branch before its agent started.
+    pub head: Option<String>,
     /// When it took its slot, in microseconds since the start.
     pub began: Option<u64>,
     /// When its outcome was journalled.
@@ -83,6 +85,7 @@ impl Task {
             sub_issue: None,
             worktree: None,
             branch: None,
+            head: None,
             began: None,
             ended: None,
             pid: None,
@@ -234,7 +237,9 @@ impl State {
                 agent,
                 path,
                 branch,
+                head,
             } => self.advance(*agent, |task| {
+                task.head = Some(head.clone());
                 task.worktree = Some(path.clone());
                 task.branch = Some(branch.clone());
                 task.step = Step::Prepared;
@@ -271,13 +276,14 @@ impl State {
                 }
             }
             Body::Inspected { agent, proof } => self.advance(*agent, |task| {
-                if proof.shows_work() {
+                let moved = task.head.as_ref() != Some(&proof.head);
+                if proof.shows_work() && (moved || !task.spec.repeats) {
                     task.step = Step::Inspected;
                 } else {
                     task.fail(Failure::new(
                         Stage::Implementation,
                         ErrorType::NoChanges,
-                        "the agent ended well, but its branch has no changes",
+                        "the agent ended well, but left no change on its branch",
                     ));
                 }
                 task.proof = Some(proof.clone());

@@ -82,7 +82,12 @@ pub enum Completion {
         remedy: String,
     },
     /// The worktree stands.
-    Prepared(Workplace),
+    Prepared {
+        /// Where.
+        place: Workplace,
+        /// The commit at the branch's tip.
+        head: String,
+    },
     /// What the branch has to show.
     Inspected {
         /// The agent.

@@ -371,6 +371,25 @@ fn the_same_plan_twice_repeats_nothing_and_new_tasks_run_alone() {
 }
 
 #[test]
+fn work_of_an_earlier_run_is_no_evidence_for_a_new_one() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    run(&plan, place.options(WORKS));
+    let idle = Options {
+        new: true,
+        ..place.options("cat >/dev/null")
+    };
+    let (_, second) = run(&plan, idle);
+    assert_eq!((second.exit_code, second.successful), (2, 0), "{second:?}");
+    let works = Options {
+        new: true,
+        ..place.options("cat >/dev/null; echo more > more.txt")
+    };
+    let (_, third) = run(&plan, works);
+    assert_eq!((third.exit_code, third.successful), (0, 2), "{third:?}");
+}
+
+#[test]
 fn a_second_run_at_the_same_time_is_refused() {
     let place = Place::new();
     let plan = place.plan(PLAN);

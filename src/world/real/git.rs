@@ -44,7 +44,7 @@ impl Steps {
     /// Makes the worktree and its branch, or takes up those that an earlier run left.
     pub(super) fn prepare(&self, place: Workplace) -> Completion {
         match self.make_worktree(&place) {
-            Ok(()) => Completion::Prepared(place),
+            Ok(head) => Completion::Prepared { place, head },
             Err(message) => Completion::Failed {
                 agent: place.agent,
                 failure: Failure::new(Stage::Parsing, ErrorType::FileConflict, message),
@@ -52,7 +52,16 @@ impl Steps {
         }
     }
 
-    fn make_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
+    /// Returns the tip of the branch.
+    fn make_worktree(&self, place: &Workplace) -> Result<String, Trouble> {
+        self.ensure_worktree(place)?;
+        let tip = Workspace::discover(&self.root)
+            .and_then(|workspace| workspace.branch_commit(&place.branch))
+            .map_err(|error| error.to_string())?;
+        tip.ok_or_else(|| format!("the branch {} is not there", place.branch))
+    }
+
+    fn ensure_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
         let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
         let registered = workspace.worktrees().map_err(|error| error.to_string())?;
         let ours = registered

@@ -274,7 +274,8 @@ impl SimWorld {
                         failure,
                     };
                 }
-                Completion::Prepared(place)
+                let head = place.base_commit.clone();
+                Completion::Prepared { place, head }
             }
             Operation::Inspect { place, .. } => self.inspect(&place),
             Operation::Clean(place) => {
