@@ -50,6 +50,7 @@ bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features
 	$(BIN)/python benches/dropin.py
 	$(BIN)/python benches/orchestration.py
+	$(BIN)/python benches/orchestration.py
 
 build: $(BUILT) ## Build the extension into .venv.
 
