@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 import orchestration
+from orchestration.cli import main
 from orchestration.events import AgentStarted, Event
 
 COMMAND = [sys.executable, "-m", "orchestration"]
@@ -678,6 +679,33 @@ class TestSignals:
         command.wait(timeout=20)
         assert "Traceback" not in err
         assert "BrokenPipe" not in err
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+    @pytest.mark.parametrize("output", ["text", "json"])
+    def test_a_standard_output_on_a_full_disk_is_a_system_error(
+        self, place: Place, output: str
+    ) -> None:
+        plan, agent = place.plan("Add a"), place.agent("cat >/dev/null; exec sleep 600")
+        with Path("/dev/full").open("w") as full:
+            command = place.start(
+                plan, "--agent", agent, "--yes", "--output", output, stdout=full.fileno()
+            )
+        assert command.stderr is not None
+        err = command.stderr.read()
+        assert command.wait(timeout=20) == 9, err
+        assert "error: cannot write to standard output: No space left" in err
+        assert "Traceback" not in err
+
+    def test_what_nobody_foresaw_is_no_partial_success(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            message = "unforeseen"
+            raise RuntimeError(message)
+
+        monkeypatch.setattr("orchestration.cli.orchestrate.command.main", fail)
+        assert main(["plan.md"]) == 9
+        assert "unforeseen" in capsys.readouterr().err
 
     def test_a_help_that_nobody_reads_is_no_error(self, place: Place) -> None:
         reader, writer = os.pipe()

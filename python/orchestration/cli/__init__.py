@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROGRAM = "parallel-orchestrate"
+
+SYSTEM_ERROR = 9
+"""The exit code for what nobody foresaw."""
 
 VERBS: Mapping[str, click.Command] = {"demo": demo.command}
 """What may stand in the place of SOURCE. A plan of such a name is reached as ``./demo``."""
@@ -49,6 +53,9 @@ def main(args: Sequence[str] | None = None) -> int:
     except SystemExit:  # click's answer to a help that nobody reads to its end
         discard_output()
         return 0
+    except Exception:  # noqa: BLE001 - Python's own exit code means a partial success here
+        traceback.print_exc()
+        return SYSTEM_ERROR
 
 
 def _asks_for_json(args: Sequence[str]) -> bool:

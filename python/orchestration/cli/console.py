@@ -42,6 +42,7 @@ class Console:
 
         Raises:
             BrokenPipeError: the reader went away; said once, and everything later is dropped.
+            EngineError: it could not be written, for another reason; likewise.
         """
         for line in lines:
             self._write(line)
@@ -51,6 +52,7 @@ class Console:
 
         Raises:
             BrokenPipeError: as :meth:`lines` does.
+            EngineError: as :meth:`lines` does.
         """
         self._has_ended = event.type in {"orchestration_finished", "error"}
         self._write(event.to_json() if line is None else line)
@@ -106,20 +108,39 @@ class Console:
             )
             try:
                 self.event(event)
-            except BrokenPipeError:
+            except (BrokenPipeError, _engine_error()):
                 self.abandon()
         return exit_code
 
     def _write(self, line: str) -> None:
-        if not self.closed:
+        if self.closed:
+            return
+        try:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as problem:
+            self.abandon()
+            raise _cannot_write(problem) from problem
 
 
 def now() -> str:
     """The time as events carry it."""
     stamp = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     return stamp.replace("+00:00", "Z")
+
+
+def _engine_error() -> type[OrchestrationError]:
+    from orchestration._core import EngineError  # noqa: PLC0415 - the help needs no engine
+
+    return EngineError
+
+
+def _cannot_write(problem: OSError) -> OrchestrationError:
+    error = _engine_error()(f"cannot write to standard output: {problem.strerror}")
+    error.hint = "check the free space of its disk"
+    return error
 
 
 def discard_output() -> None:
