@@ -72,7 +72,7 @@ impl<'d> ListContext<'d> {
             let text = document
                 .children(item)
                 .find(|&child| document.blocks[child].kind == Kind::Paragraph)
-                .map(|child| document.blocks[child].text.plain.as_str())
+                .map(|child| &*document.blocks[child].text.plain)
                 .unwrap_or_default();
             let is_box =
                 matches!(document.blocks[item].kind, Kind::Item(Some(_))) || sign(text).is_some();
@@ -149,7 +149,7 @@ fn sign(text: &str) -> Option<bool> {
 }
 
 /// Whether a text is struck through, apart from a remark behind it. "~~Old~~ new" is not.
-pub(super) fn is_struck(text: &Inline) -> bool {
+pub(super) fn is_struck(text: &Inline<'_>) -> bool {
     let behind = text
         .plain
         .get(text.struck_lead..)
@@ -164,7 +164,7 @@ fn has_open_children(document: &Document<'_>, item: usize) -> bool {
     for child in document.children(item) {
         let block = &document.blocks[child];
         match block.kind {
-            Kind::Paragraph => lead = Some(block.text.plain.as_str()),
+            Kind::Paragraph => lead = Some(&*block.text.plain),
             Kind::List(_) => {
                 let open = document
                     .children(child)

@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use pulldown_cmark::{Event, Options, Parser, Tag};
+use pulldown_cmark::{CowStr, Event, Options, Parser, Tag};
 
 /// What a block is. Quotes, HTML, tables and the like are [`Kind::Opaque`]: their text may be part
 /// of a description, but is never read for tasks.
@@ -32,7 +32,7 @@ pub(super) enum Kind {
 
 /// One block of a document.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct Block<'a> {
     /// What it is.
     pub(super) kind: Kind,
     /// Its bytes in [`Document::source`].
@@ -40,14 +40,14 @@ pub(super) struct Block {
     /// The index after its last descendant in [`Document::blocks`].
     pub(super) end: usize,
     /// The text of a heading or paragraph; empty for containers.
-    pub(super) text: Inline,
+    pub(super) text: Inline<'a>,
 }
 
 /// Inline content as plain text, with the little markup that matters.
 #[derive(Debug, Default)]
-pub(super) struct Inline {
-    /// The text without markup; line breaks are `\n`.
-    pub(super) plain: String,
+pub(super) struct Inline<'a> {
+    /// The text without markup; line breaks are `\n`. Most texts have no markup and are borrowed.
+    pub(super) plain: Cow<'a, str>,
     /// Byte length of the bold run that the text begins with; 0 for none.
     pub(super) bold_lead: usize,
     /// Byte length of the struck run that the text begins with; 0 for none.
@@ -58,7 +58,7 @@ pub(super) struct Inline {
     pub(super) links: Vec<(Range<usize>, String)>,
 }
 
-impl Inline {
+impl Inline<'_> {
     /// The text up to the first line break.
     pub(super) fn first_line(&self) -> &str {
         self.plain.split('\n').next().unwrap_or_default()
@@ -73,15 +73,31 @@ impl Inline {
     }
 }
 
+/// A text made ready for the parser.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    text: Cow<'a, str>,
+    /// The bytes inside of GitHub's `[tasklist]` fences, whose content is Markdown.
+    fences: Vec<Range<usize>>,
+}
+
+impl<'a> Source<'a> {
+    /// Takes off what is no Markdown, and what would slow the parser down.
+    pub(super) fn of(text: &'a str) -> Self {
+        let mut text = squeeze(without_front_matter(text));
+        let fences = open_fences(&mut text);
+        Self { text, fences }
+    }
+}
+
 /// A parsed Markdown text.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
     /// The text that the spans refer to.
-    pub(super) source: Cow<'a, str>,
+    pub(super) source: &'a str,
     /// All blocks in document order.
-    pub(super) blocks: Vec<Block>,
-    /// The bytes inside of GitHub's `[tasklist]` fences, whose content is Markdown.
-    fences: Vec<Range<usize>>,
+    pub(super) blocks: Vec<Block<'a>>,
+    fences: &'a [Range<usize>],
 }
 
 /// Runs of blank lines are cut to this many. A run makes no difference to Markdown, but the parser
@@ -89,15 +105,12 @@ pub(super) struct Document<'a> {
 const MAX_BLANK_LINES: usize = 4;
 
 impl<'a> Document<'a> {
-    /// Parses `text`. Never fails: every text is valid Markdown.
-    pub(super) fn parse(text: &'a str) -> Self {
-        let mut source = squeeze(without_front_matter(text));
-        let fences = open_fences(&mut source);
-        let blocks = blocks(&source);
+    /// Parses a text. Never fails: every text is valid Markdown.
+    pub(super) fn parse(source: &'a Source<'_>) -> Self {
         Self {
-            source,
-            blocks,
-            fences,
+            source: &source.text,
+            blocks: blocks(&source.text),
+            fences: &source.fences,
         }
     }
 
@@ -147,7 +160,7 @@ impl<'a> Document<'a> {
 
 /// Iterates over blocks of one level by index.
 pub(super) struct Siblings<'a> {
-    blocks: &'a [Block],
+    blocks: &'a [Block<'a>],
     next: usize,
     end: usize,
 }
@@ -278,7 +291,7 @@ fn open_fences(source: &mut Cow<'_, str>) -> Vec<Range<usize>> {
 }
 
 /// Turns the parser's events into blocks.
-fn blocks(source: &str) -> Vec<Block> {
+fn blocks(source: &str) -> Vec<Block<'_>> {
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -293,8 +306,8 @@ fn blocks(source: &str) -> Vec<Block> {
 
 /// The state while events arrive.
 #[derive(Default)]
-struct Builder {
-    blocks: Vec<Block>,
+struct Builder<'a> {
+    blocks: Vec<Block<'a>>,
     /// Indexes of the open blocks, outermost first.
     open: Vec<usize>,
     /// How many opaque containers are open: nothing below the first is recorded.
@@ -308,8 +321,8 @@ struct Builder {
     links: Vec<(usize, String)>,
 }
 
-impl Builder {
-    fn event(&mut self, event: Event<'_>, span: Range<usize>) {
+impl<'a> Builder<'a> {
+    fn event(&mut self, event: Event<'a>, span: Range<usize>) {
         if self.opaque > 0 {
             match event {
                 Event::Start(_) => self.opaque += 1,
@@ -326,8 +339,8 @@ impl Builder {
         match event {
             Event::Start(tag) => self.start(tag, span),
             Event::End(tag) => self.finish(tag),
-            Event::Text(text) | Event::Code(text) => self.text(&text, &span),
-            Event::SoftBreak | Event::HardBreak => self.text("\n", &span),
+            Event::Text(text) | Event::Code(text) => self.text(text, &span),
+            Event::SoftBreak | Event::HardBreak => self.text("\n".into(), &span),
             Event::TaskListMarker(done) => {
                 if let Some(&item) = self
                     .open
@@ -344,7 +357,7 @@ impl Builder {
             }
             Event::InlineHtml(html) => {
                 if html.starts_with("<br") {
-                    self.text("\n", &span);
+                    self.text("\n".into(), &span);
                 }
             }
             Event::Html(_)
@@ -419,15 +432,17 @@ impl Builder {
     }
 
     /// Adds text to the innermost block, opening a paragraph in a tight list item.
-    fn text(&mut self, text: &str, span: &Range<usize>) {
+    fn text(&mut self, text: CowStr<'a>, span: &Range<usize>) {
         self.ensure_text(span);
         let struck = self.struck > 0;
         if let Some(inline) = self.inline() {
-            inline.plain.push_str(text);
-            if struck
-                && (inline.struck_lead > 0 || inline.plain.trim() == text.trim())
-                && !inline.struck_ended
-            {
+            let is_first = inline.plain.trim().is_empty();
+            if inline.plain.is_empty() {
+                inline.plain = text.into();
+            } else {
+                inline.plain.to_mut().push_str(&text);
+            }
+            if struck && (inline.struck_lead > 0 || is_first) && !inline.struck_ended {
                 inline.struck_lead = inline.plain.len();
             }
         }
@@ -447,7 +462,7 @@ impl Builder {
         }
     }
 
-    fn inline(&mut self) -> Option<&mut Inline> {
+    fn inline(&mut self) -> Option<&mut Inline<'a>> {
         let &index = self.open.last()?;
         Some(&mut self.blocks[index].text)
     }
@@ -455,23 +470,19 @@ impl Builder {
     fn plain(&self) -> Option<&str> {
         self.open
             .last()
-            .map(|&index| self.blocks[index].text.plain.as_str())
+            .map(|&index| &*self.blocks[index].text.plain)
     }
 
     fn begin(&mut self, kind: Kind, span: Range<usize>) {
         if kind != Kind::Paragraph {
             self.close_implicit();
         }
-        let mut text = Inline::default();
-        if matches!(kind, Kind::Paragraph | Kind::Heading(_)) {
-            text.plain.reserve(span.len());
-        }
         self.open.push(self.blocks.len());
         self.blocks.push(Block {
             kind,
             span,
             end: 0,
-            text,
+            text: Inline::default(),
         });
     }
 

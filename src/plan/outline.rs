@@ -206,7 +206,7 @@ impl Walk<'_, '_> {
         let plain = if level == LEAD_LEVEL {
             heading::last_line(&text.plain)
         } else {
-            text.plain.as_str()
+            &*text.plain
         };
         let number = numbering(plain);
         let unit = number.as_ref().map(|number| number.unit);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::footprint;
 use super::heading;
-use super::markdown::{Document, Kind};
+use super::markdown::{Document, Kind, Source};
 use super::outline::{Found, outline};
 use super::resolve::{self, Entry};
 use super::title::{self, IssueRef, Title};
@@ -99,7 +99,8 @@ pub enum PlanError {
 ///
 /// `source` names where the text comes from; it stands in as the title where there is no heading.
 pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
-    let document = Document::parse(text);
+    let source_text = Source::of(text);
+    let document = Document::parse(&source_text);
     let outline = outline(&document);
     let done = outline.found.iter().filter(|found| found.done).count();
     let mut entries: Vec<Entry<'_>> = Vec::with_capacity(outline.found.len());
@@ -170,7 +171,11 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
 
 /// The text of a task that dependencies and paths are read from.
 fn plain_text(document: &Document<'_>, entry: &Entry<'_>) -> String {
-    let mut text = document.blocks[entry.found.title].text.plain.clone();
+    let mut text = document.blocks[entry.found.title]
+        .text
+        .plain
+        .clone()
+        .into_owned();
     for block in &document.blocks[entry.found.body.clone()] {
         if matches!(block.kind, Kind::Paragraph | Kind::Heading(_)) {
             text.push('\n');
@@ -195,7 +200,7 @@ fn prose<'d>(document: &'d Document<'_>, found: &[Found]) -> Vec<&'d str> {
             continue;
         }
         if block.kind == Kind::Paragraph {
-            texts.push(block.text.plain.as_str());
+            texts.push(&*block.text.plain);
         }
     }
     texts

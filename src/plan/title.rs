@@ -147,7 +147,7 @@ const SEPARATORS: [char; 9] = [' ', ':', '：', '-', '–', '—', '|', '.', '\u
 
 impl Title {
     /// Reads the title out of the first paragraph of an item, or out of a heading.
-    pub(super) fn of(text: &Inline) -> Self {
+    pub(super) fn of(text: &Inline<'_>) -> Self {
         let line = text.first_line();
         let mut rest = text.plain[line.len()..].trim().to_owned();
         let mut title = line;
@@ -206,7 +206,7 @@ impl Title {
 }
 
 /// The issue that an item stands for, and the title without the reference.
-fn adopted<'t>(text: &Inline, title: &'t str) -> (Option<IssueRef>, Cow<'t, str>) {
+fn adopted<'t>(text: &Inline<'_>, title: &'t str) -> (Option<IssueRef>, Cow<'t, str>) {
     let indent = title.len() - title.trim_start().len();
     if let Some((range, target)) = text.links.first()
         && range.start <= indent
