@@ -154,3 +154,216 @@ fn wind_up(state: &State, due: &mut Vec<Body>) {
 const fn intend(intent: Intent) -> Body {
     Body::Intended { intent }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::record::tests_support::{spec, start};
+    use crate::run::record::{Filed, Proof, Record, Settings, UnitEnd, VERSION};
+
+    /// A run in which facts are told by hand.
+    struct Stepped {
+        state: State,
+        seq: u64,
+    }
+
+    impl Stepped {
+        fn new(tasks: u32, settings: impl FnOnce(&mut Settings)) -> Self {
+            let specs = (1..=tasks).map(|agent| spec(agent, &format!("key{agent}")));
+            let mut start = start(specs.collect());
+            settings(&mut start.settings);
+            Self {
+                state: State::new(start, 0),
+                seq: 0,
+            }
+        }
+
+        fn tell(&mut self, body: Body) {
+            self.seq += 1;
+            let record = Record {
+                v: VERSION,
+                seq: self.seq,
+                time: 0,
+                at: self.seq * 1_000_000,
+                body,
+            };
+            self.state.apply(&record);
+        }
+
+        /// Everything that is decided until facts are needed; the intents among it.
+        fn decide(&mut self) -> Vec<Intent> {
+            let mut intents = Vec::new();
+            loop {
+                let due = decide(&self.state);
+                if due.is_empty() {
+                    return intents;
+                }
+                for body in due {
+                    if let Body::Intended { intent } = body {
+                        intents.push(intent);
+                    }
+                    self.tell(body);
+                }
+            }
+        }
+
+        fn file_all(&mut self) -> Vec<Intent> {
+            loop {
+                let intents = self.decide();
+                let [Intent::FileSubIssue { agent }] = intents[..] else {
+                    return intents;
+                };
+                let filed = Filed {
+                    number: 1 + u64::from(agent),
+                    url: String::new(),
+                    existed: false,
+                };
+                self.tell(Body::SubIssueFiled {
+                    agent,
+                    filed,
+                    title: String::new(),
+                });
+            }
+        }
+
+        fn prepared(&mut self, agent: u32) {
+            let text = String::new;
+            self.tell(Body::Prepared {
+                agent,
+                path: text(),
+                branch: text(),
+                head: text(),
+            });
+        }
+
+        fn ran(&mut self, agent: u32) {
+            let end = UnitEnd {
+                outcome: "success".to_owned(),
+                exit_code: Some(0),
+                seconds: 1.0,
+                failure: None,
+                excerpt: None,
+            };
+            self.tell(Body::AgentEnded {
+                agent,
+                attempt: 1,
+                end,
+            });
+        }
+
+        fn works(&mut self, agent: u32) {
+            let proof = Proof {
+                commits: 1,
+                files: 1,
+                head: "1".to_owned(),
+                ..Proof::default()
+            };
+            self.tell(Body::Inspected { agent, proof });
+        }
+    }
+
+    #[test]
+    fn no_agent_starts_before_every_sub_issue_is_filed_one_after_another() {
+        let mut run = Stepped::new(3, |_| {});
+        assert_eq!(run.decide(), [Intent::FileSubIssue { agent: 1 }]);
+        assert_eq!(run.decide(), [], "one at a time");
+        let prepare: Vec<_> = (1..=3).map(|agent| Intent::Prepare { agent }).collect();
+        let mut run = Stepped::new(3, |_| {});
+        assert_eq!(run.file_all(), prepare);
+    }
+
+    #[test]
+    fn a_slot_is_held_until_the_work_is_verified_and_not_while_it_is_published() {
+        let mut run = Stepped::new(2, |settings| {
+            settings.max_workers = 1;
+            settings.verify = Some("make test".to_owned());
+        });
+        assert_eq!(run.file_all(), [Intent::Prepare { agent: 1 }]);
+        run.prepared(1);
+        assert_eq!(
+            run.decide(),
+            [Intent::StartAgent {
+                agent: 1,
+                attempt: 1
+            }]
+        );
+        run.ran(1);
+        assert_eq!(run.decide(), [Intent::Inspect { agent: 1 }]);
+        run.works(1);
+        assert_eq!(run.decide(), [Intent::Verify { agent: 1 }]);
+        let end = UnitEnd {
+            outcome: "success".to_owned(),
+            exit_code: Some(0),
+            seconds: 1.0,
+            failure: None,
+            excerpt: None,
+        };
+        run.tell(Body::VerifyEnded { agent: 1, end });
+        let next = run.decide();
+        assert!(next.contains(&Intent::OpenPull { agent: 1 }), "{next:?}");
+        assert!(next.contains(&Intent::Prepare { agent: 2 }), "{next:?}");
+    }
+
+    #[test]
+    fn a_batch_ends_before_the_next_begins() {
+        let mut run = Stepped::new(2, |settings| settings.batch_size = Some(1));
+        assert_eq!(run.file_all(), [Intent::Prepare { agent: 1 }]);
+        let failure = Failure::new(Stage::Parsing, ErrorType::FileConflict, "no worktree");
+        run.tell(Body::StepFailed { agent: 1, failure });
+        assert_eq!(run.decide(), [Intent::FileDiagnostic { agent: 1 }]);
+        run.tell(Body::DiagnosticFailed {
+            agent: 1,
+            reason: "down".to_owned(),
+        });
+        assert_eq!(run.decide(), [Intent::Prepare { agent: 2 }]);
+        assert_eq!(run.state.batch, 2);
+    }
+
+    #[test]
+    fn an_agent_without_a_change_fails_and_is_diagnosed() {
+        let mut run = Stepped::new(1, |_| {});
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        run.ran(1);
+        run.decide();
+        run.tell(Body::Inspected {
+            agent: 1,
+            proof: Proof::default(),
+        });
+        assert_eq!(run.decide(), [Intent::FileDiagnostic { agent: 1 }]);
+        let failure = run.state.tasks[0].failure.as_ref().unwrap();
+        assert_eq!(failure.error, ErrorType::NoChanges);
+    }
+
+    #[test]
+    fn after_a_cancel_nothing_begins_but_the_summary_and_waiting_tasks_stay_pending() {
+        let mut run = Stepped::new(2, |settings| settings.max_workers = 1);
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        run.tell(Body::CancelRequested { exit_code: 130 });
+        assert_eq!(run.decide(), [], "the agent has to end first");
+        let failure = Failure::new(Stage::Implementation, ErrorType::Cancelled, "interrupted");
+        let end = UnitEnd {
+            outcome: "cancelled".to_owned(),
+            exit_code: None,
+            seconds: 1.0,
+            failure: Some(failure),
+            excerpt: None,
+        };
+        run.tell(Body::AgentEnded {
+            agent: 1,
+            attempt: 1,
+            end,
+        });
+        assert_eq!(run.decide(), [Intent::WriteSummary]);
+        run.tell(Body::SummaryWritten { problem: None });
+        assert_eq!(run.decide(), []);
+        assert_eq!(run.state.finished, Some(130));
+        assert_eq!(
+            (run.state.tasks[1].step, run.state.tasks[1].began),
+            (Step::Filed, None)
+        );
+    }
+}
