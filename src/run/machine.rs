@@ -95,6 +95,10 @@ fn move_on(state: &State, due: &mut Vec<Body>) {
             Step::Inspected if settings.verify.is_some() => Intent::Verify { agent },
             Step::Inspected | Step::Verified => Intent::OpenPull { agent },
             Step::Ended if task.failure.is_some() => Intent::FileDiagnostic { agent },
+            Step::Ended if settings.keep_worktrees => {
+                due.push(Body::Cleaned { agent, kept: None });
+                continue;
+            }
             Step::Ended => Intent::Clean { agent },
             Step::Planned | Step::Filed | Step::Settled | Step::Closed => continue,
         };

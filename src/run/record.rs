@@ -391,7 +391,7 @@ pub enum Body {
     Cleaned {
         /// The agent.
         agent: u32,
-        /// Why it was kept; `None` where it was removed.
+        /// Why it was kept; `None` where it was removed, or where the settings keep all.
         kept: Option<String>,
     },
     /// The run is to end.

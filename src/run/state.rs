@@ -313,12 +313,15 @@ impl State {
             Body::DiagnosticFailed { agent, .. } => {
                 self.advance(*agent, |task| task.step = Step::Closed);
             }
-            Body::Cleaned { agent, kept } => self.advance(*agent, |task| {
-                if kept.is_none() {
-                    task.worktree = None;
-                }
-                task.step = Step::Closed;
-            }),
+            Body::Cleaned { agent, kept } => {
+                let is_gone = kept.is_none() && !self.start.settings.keep_worktrees;
+                self.advance(*agent, |task| {
+                    if is_gone {
+                        task.worktree = None;
+                    }
+                    task.step = Step::Closed;
+                });
+            }
             Body::CancelRequested { exit_code } => {
                 self.cancelled = Some(
                     self.cancelled

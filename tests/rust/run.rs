@@ -154,6 +154,24 @@ fn a_status_file_that_an_agent_commits_by_force_is_taken_out_again() {
 }
 
 #[test]
+fn worktrees_of_successful_tasks_are_kept_on_request() {
+    let place = Place::new();
+    let plan = place.plan(PLAN);
+    let options = Options {
+        keep_worktrees: true,
+        ..place.options(WORKS)
+    };
+    let (_, summary) = run(&plan, options);
+    assert_eq!(summary.exit_code, 0);
+    assert_eq!(place.git(&["worktree", "list"]).lines().count(), 3);
+    let status = place
+        .root()
+        .join(".claude/runtime/parallel/local-1/agent-1.status.json");
+    let status = fs::read_to_string(status).unwrap();
+    assert!(!status.contains(r#""working_dir": null"#), "{status}");
+}
+
+#[test]
 fn a_named_pipe_for_a_status_file_is_not_waited_for() {
     let place = Place::new();
     let plan = place.plan(PLAN);
