@@ -51,7 +51,8 @@ pub fn variable<'a>(environment: &'a Environment, name: &str) -> Option<&'a OsSt
 pub fn layout(workspace: &Workspace, resolved: &Resolved, environment: &Environment) -> Layout {
     let root = workspace.root();
     if let Some(folder) = &resolved.worktree_dir {
-        return Layout::within(root, Path::new(folder));
+        // A relative one counts from the repository, so that it is the same from every folder.
+        return Layout::within(root, &root.join(folder));
     }
     let beside = Layout::beside(root);
     if can_make(beside.worktrees()) {

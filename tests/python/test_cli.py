@@ -327,8 +327,17 @@ class TestAgain:
         assert (first.code, again.code) == (0, 0)
         assert place.git("branch", "--list", "feat/*", "--format=x") == "x"
 
+    def test_a_relative_folder_for_worktrees_counts_from_the_repository(self, place: Place) -> None:
+        place.environment["AMPLIHACK_WORKTREE_DIR"] = "trees"
+        below = place.root / "below"
+        below.mkdir()
+        plan, agent = f"../{place.plan('Add a')}", place.agent(WORKS)
+        outcome = place.run(plan, "--agent", agent, "--yes", "--keep-worktrees", cwd=below)
+        assert outcome.code == 0, outcome
+        assert len(list(place.root.glob("trees/*/feat-*/agent-1.txt"))) == 1
+
     def test_new_runs_it_again(self, place: Place) -> None:
-        plan, agent = place.plan("Add a"), place.agent(WORKS)
+        plan, agent = place.plan("Add a"), place.agent("cat >/dev/null; echo done >>$AGENT_ID.txt")
         place.run(plan, "--agent", agent, "--yes")
         again = place.run(plan, "--agent", agent, "--yes", "--new")
         assert "✅ Agent-1 completed" in again.out, again.err
