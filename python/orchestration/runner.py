@@ -256,7 +256,8 @@ def open_run(source: str | PathLike[str], **options: Any) -> Run:
         if value is not None and value is not False and value != ()
     }
     if "pass_env" in given:
-        given["pass_env"] = list(given["pass_env"])
+        names = given["pass_env"]
+        given["pass_env"] = [names] if isinstance(names, str) else list(names)
     source = fspath(source)
     return Run(source, given, _read_standard_input() if source == "-" else None)
 

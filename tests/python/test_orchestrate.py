@@ -124,6 +124,10 @@ class TestOrchestrate:
             "draft": True,
         }
 
+    def test_a_lone_name_of_a_variable_is_no_list_of_letters(self, engine: Engine) -> None:
+        orchestrate("plan.md", pass_env="HOME")
+        assert engine.options["pass_env"] == ["HOME"]
+
     @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt()])
     def test_an_exception_of_the_callback_reaps_and_is_raised_again(
         self, engine: Engine, error: BaseException
