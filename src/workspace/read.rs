@@ -40,6 +40,10 @@ pub struct Base {
 /// What stands on a task's branch, our own files left out (DESIGN section 5, "Success is
 /// evidence, not a claim").
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four findings that do not depend on each other"
+)]
 pub struct Evidence {
     /// Commits on the branch that the base has not.
     pub commits: usize,
