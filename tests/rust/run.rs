@@ -1,6 +1,7 @@
 //! Whole orchestrations over real repositories, with real processes as agents.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -169,6 +170,39 @@ fn worktrees_of_successful_tasks_are_kept_on_request() {
         .join(".claude/runtime/parallel/local-1/agent-1.status.json");
     let status = fs::read_to_string(status).unwrap();
     assert!(!status.contains(r#""working_dir": null"#), "{status}");
+}
+
+#[test]
+fn an_interruption_ends_a_git_command_that_hangs() {
+    let place = Place::new();
+    let plan = place.plan("- [ ] Add the cart\n");
+    let pipe = place.folder.path().join("pipe");
+    let hooks = place.root().join(".git/hooks");
+    fs::create_dir_all(&hooks).unwrap();
+    let hook = hooks.join("pre-commit");
+    let script = format!("#!/bin/sh\necho hangs > '{}'\nsleep 600\n", pipe.display());
+    fs::write(&hook, script).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = Options {
+        setup: Some(format!("mkfifo '{}'", pipe.display())),
+        ..place.options(WORKS)
+    };
+    let mut handle = Handle::start(prepare(&plan, None, options).unwrap()).unwrap();
+    events(&mut handle, |event, handle| {
+        if matches!(event.kind, EventKind::AgentFinished { .. }) {
+            // Waits for the hook.
+            fs::read(&pipe).unwrap();
+            handle.cancel(130);
+        }
+    });
+    let outcome = handle.join().unwrap();
+    assert_eq!(outcome.exit_code, 130);
+    let error = outcome.summary.tasks[0].error.as_deref().unwrap();
+    assert!(error.starts_with("CANCELLED: "), "{error}");
+    // The work is still there, for the next run.
+    fs::remove_file(&hook).unwrap();
+    let (_, again) = run(&plan, place.options("cat >/dev/null"));
+    assert_eq!((again.exit_code, again.successful), (0, 1));
 }
 
 #[test]

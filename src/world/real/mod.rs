@@ -29,7 +29,7 @@ use crate::supervisor::{CancelReason, Driver, Input, RealProcesses, UnitId, Unit
 use crate::workspace::cli::Git;
 
 use self::claims::Claims;
-use self::git::Steps;
+use self::git::{Commands, Steps};
 use self::journal::JournalFile;
 use self::logs::Logs;
 use super::{Completion, Fact, Log, Operation, World};
@@ -111,6 +111,7 @@ impl RealWorld {
             units: 0,
             pending: Vec::new(),
             steps: Arc::new(Steps {
+                commands: Commands::default(),
                 git: setting.git,
                 root: setting.root,
                 lock: setting.worktree_lock,
@@ -187,6 +188,7 @@ impl World for RealWorld {
     }
 
     fn cancel_units(&mut self, reason: CancelReason) {
+        self.steps.commands.cancel(reason);
         let events = self.supervisor.cancel(&mut self.processes, None, reason);
         self.pending.extend(events.into_iter().map(Fact::Unit));
     }
