@@ -87,6 +87,8 @@ pub(crate) struct SimWorld {
     /// Objects by marker: master, task, kind.
     pub(crate) forge: BTreeMap<(Option<String>, MarkerKind), Filed>,
     watched: BTreeMap<u32, PathBuf>,
+    /// Bytes in the agents' logs.
+    pub(crate) logged: BTreeMap<u32, usize>,
     cancelled: bool,
     units: u64,
     /// What the supervisor said at once.
@@ -122,6 +124,7 @@ impl SimWorld {
             truth: BTreeMap::new(),
             forge: BTreeMap::new(),
             watched: BTreeMap::new(),
+            logged: BTreeMap::new(),
             cancelled: false,
             units: 0,
             pending: Vec::new(),
@@ -165,6 +168,7 @@ impl SimWorld {
             Behavior::Leaks,
             Behavior::HoldsPipes,
             Behavior::Missing,
+            Behavior::Floods,
         ])
     }
 
@@ -340,7 +344,7 @@ impl World for SimWorld {
         if let Some((agent, shell)) = Self::subject(&spec) {
             let well = matches!(
                 destiny,
-                Behavior::Exits(0) | Behavior::Leaks | Behavior::HoldsPipes
+                Behavior::Exits(0) | Behavior::Leaks | Behavior::HoldsPipes | Behavior::Floods
             );
             let idle = self.strikes(self.hostility.idle);
             let truth = self.truth.entry(agent).or_default();
@@ -395,7 +399,11 @@ impl World for SimWorld {
         Ok(())
     }
 
-    fn log(&mut self, _log: Log, _text: &[u8]) {}
+    fn log(&mut self, log: Log, text: &[u8]) {
+        if let Log::Agent(agent) = log {
+            *self.logged.entry(agent).or_default() += text.len();
+        }
+    }
 
     fn log_tail(&mut self, _agent: u32) -> String {
         "error: something went wrong\n".to_owned()

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::supervisor::{
-    Captured, Exit, Input, Moment, Processes, Signal, SpawnError, UnitId, UnitSpec,
+    Captured, Chunk, Exit, Input, Moment, OutputStream, Processes, Signal, SpawnError, UnitId,
+    UnitSpec,
 };
 
 use super::clock::Clock;
+
+/// How many pieces a flood comes in.
+const FLOOD: u64 = 50;
 
 /// What a simulated process is going to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(super) enum Behavior {
     HoldsPipes,
     /// Cannot be started.
     Missing,
+    /// Writes without end, until it exits well.
+    Floods,
 }
 
 /// Something that is going to happen to a process.
@@ -45,6 +51,8 @@ struct Process {
     alive: bool,
     group: bool,
     pipes: bool,
+    /// Its group was sent a signal while it lived.
+    signalled: bool,
 }
 
 /// The simulated process table. Violations of the rules are collected, not panicked on.
@@ -84,6 +92,12 @@ impl<H: From<ProcessHappening>> SimProcesses<H> {
     /// Carries out a happening; `Some` is what the supervisor is told.
     pub(super) fn happen(&mut self, happening: ProcessHappening) -> Option<Input> {
         match happening {
+            // What a dead process has written is taken when it is reaped, not told.
+            ProcessHappening::Report(Input::Output { unit, .. })
+                if !self.table.get(&unit).is_some_and(|process| process.alive) =>
+            {
+                None
+            }
             ProcessHappening::Report(input) => Some(input),
             ProcessHappening::End(unit, exit) => self.end(unit, exit),
             ProcessHappening::GroupEnds(unit) => {
@@ -101,8 +115,9 @@ impl<H: From<ProcessHappening>> SimProcesses<H> {
     fn end(&mut self, unit: UnitId, exit: Exit) -> Option<Input> {
         let process = self.table.get_mut(&unit).filter(|process| process.alive)?;
         process.alive = false;
-        let leaks = process.behavior == Behavior::Leaks;
-        let holds = matches!(process.behavior, Behavior::Leaks | Behavior::HoldsPipes);
+        // A signal reaches the whole group at once: then nobody is left behind in it.
+        let leaks = process.behavior == Behavior::Leaks && !process.signalled;
+        let holds = leaks || process.behavior == Behavior::HoldsPipes;
         process.group = leaks;
         process.pipes = holds;
         if !holds {
@@ -160,6 +175,7 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
                 alive: true,
                 group: false,
                 pipes: false,
+                signalled: false,
             },
         );
         if self.table.len() > self.limit {
@@ -172,9 +188,23 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
         let exit = match behavior {
             Behavior::Exits(code) => Exit::Code(code),
             Behavior::Crashes(signal) => Exit::Signal(signal),
-            Behavior::Leaks | Behavior::HoldsPipes => Exit::Code(0),
+            Behavior::Leaks | Behavior::HoldsPipes | Behavior::Floods => Exit::Code(0),
             Behavior::Hangs | Behavior::Stubborn | Behavior::Missing => return,
         };
+        if behavior == Behavior::Floods {
+            for part in 1..=FLOOD {
+                let chunk = Chunk::new(b"and on and on\n".repeat(100));
+                let stream = OutputStream::Stdout;
+                self.report(
+                    works * part / FLOOD,
+                    Input::Output {
+                        unit,
+                        stream,
+                        chunk,
+                    },
+                );
+            }
+        }
         self.clock
             .after(works, ProcessHappening::End(unit, exit).into());
     }
@@ -183,9 +213,10 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
         if !self.check_alive(unit, "a signal") {
             return;
         }
-        let Some(process) = self.table.get(&unit) else {
+        let Some(process) = self.table.get_mut(&unit) else {
             return;
         };
+        process.signalled |= process.alive;
         let number = match signal {
             Signal::Interrupt => 2,
             Signal::Terminate => 15,
@@ -206,9 +237,10 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
         if !self.check_alive(unit, "a kill") {
             return;
         }
-        let Some(process) = self.table.get(&unit) else {
+        let Some(process) = self.table.get_mut(&unit) else {
             return;
         };
+        process.signalled |= process.alive;
         if process.alive {
             self.clock
                 .after(50, ProcessHappening::End(unit, Exit::Signal(9)).into());

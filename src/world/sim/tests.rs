@@ -241,3 +241,15 @@ fn simulation_meets_every_kind_of_end() {
     }
     assert_eq!(ends, BTreeSet::from([0, 1, 2, 5, 9, 130]));
 }
+
+#[test]
+fn simulation_logs_floods() {
+    let flooded = (0..60).any(|seed| {
+        let start = start(seed);
+        let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
+        let site = Site::for_simulation(&start);
+        let _ = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
+        world.logged.values().any(|bytes| *bytes > 60_000)
+    });
+    assert!(flooded, "no agent's flood reached its log");
+}
