@@ -107,7 +107,7 @@ impl Steps {
         }
     }
 
-    /// Returns the tip of the branch.
+    /// What an interruption broke off is no failure of the task.
     fn error_type(&self) -> ErrorType {
         if self.commands.are_cancelled() {
             ErrorType::Cancelled
@@ -116,6 +116,7 @@ impl Steps {
         }
     }
 
+    /// Returns the tip of the branch.
     fn make_worktree(&self, place: &Workplace) -> Result<String, Trouble> {
         self.ensure_worktree(place)?;
         let tip = Workspace::discover(&self.root)
