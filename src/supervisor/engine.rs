@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 
 use mio::{Poll, Waker};
 
@@ -208,12 +208,15 @@ pub fn set_watcher_command(command: Vec<OsString>) {
 
 /// The variable, and its value, by which the watcher knows what this program started.
 ///
-/// For children that the program starts by other ways than a unit. The watcher is running, or
-/// about to, when this returns.
+/// For children that the program starts by other ways than a unit. The watcher is a process of its
+/// own when this returns, so that not even the program's death in the next moment escapes it.
 pub fn contain() -> Result<(&'static str, OsString), EngineError> {
     let engine = Engine::get()?;
     engine.check()?;
-    engine.send(Command::Contain);
+    let (waiting, tried) = mpsc::channel();
+    engine.send(Command::Contain(waiting));
+    // Nothing is ever sent: the wait ends when the engine has dealt with the command, or is gone.
+    let _ = tried.recv();
     let outer = std::env::var_os(mark::VARIABLE);
     Ok((mark::VARIABLE, engine.mark.value(outer.as_deref())))
 }

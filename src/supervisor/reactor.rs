@@ -293,7 +293,7 @@ impl Reactor {
                 self.owners.insert(owner, Owner::Other(sink));
             }
             Command::Remove { owner } => self.remove(owner),
-            Command::Contain => self.contain(),
+            Command::Contain(_waiting) => self.contain(),
             Command::Submit { owner, unit, spec } => {
                 self.deliver();
                 self.with_driver(owner, |driver, processes| {

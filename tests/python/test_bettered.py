@@ -148,6 +148,28 @@ def test_when_the_program_dies_its_agents_die(agent, tmp_path, death):
     wait_for(lambda: not any(alive(pid) for pid in found), "the agents to die", 5)
 
 
+def test_a_program_that_dies_as_soon_as_its_agent_lives_takes_it_along(agent, tmp_path):
+    agent("exec sleep 60")
+    code = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from orchestration import ClaudeProcess
+        class Dying(ClaudeProcess):
+            def _spawn_process(self, cmd, slave_fd):
+                child = super()._spawn_process(cmd, slave_fd)
+                os.write(1, str(child.pid).encode())
+                os.killpg(0, signal.SIGKILL)
+        p = Path({str(tmp_path)!r})
+        Dying("q", "p", p, p, stream_output=False).run()
+    """)
+    program = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True, check=False
+    )
+    assert program.returncode == -signal.SIGKILL
+    pid = int(program.stdout.split()[-1])
+    wait_for(lambda: not alive(pid), "the agent to die", 5)
+
+
 def test_a_grandchild_that_holds_the_pipes_does_not_hold_the_result(agent, make):
     agent("sleep 30 & echo left")
     result = make().run()

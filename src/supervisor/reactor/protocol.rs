@@ -1,6 +1,7 @@
 //! What other threads and the engine's thread say to each other.
 
 use std::num::NonZeroUsize;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 
 use super::super::driver::UnitEvent;
@@ -30,8 +31,8 @@ pub(in crate::supervisor) enum Command {
         owner: OwnerId,
         sink: FactSink,
     },
-    /// Make sure that the watcher is there.
-    Contain,
+    /// Makes sure that the watcher is there, and drops the sender once that was tried.
+    Contain(Sender<()>),
     /// Ends whatever the owner still has, without another word about it.
     Remove {
         owner: OwnerId,
