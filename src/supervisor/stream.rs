@@ -33,7 +33,24 @@ pub(super) struct Output {
     /// How far the stream was reported; `None` where nobody wants it.
     mirrored: Option<u64>,
     length: u64,
+    /// The last byte was a `\r`, which may be half of the end of a line.
+    carriage_return: bool,
     busy: bool,
+}
+
+/// Where the last line ends that these bytes complete, after bytes that ended with a `\r` or not.
+///
+/// A `\r` ends a line as well, once it is clear that no `\n` belongs to it.
+fn end_of_last_line(bytes: &[u8], after_carriage_return: bool) -> Option<usize> {
+    let (last, before) = bytes.split_last()?;
+    if *last == b'\n' {
+        return Some(bytes.len());
+    }
+    let end = before
+        .iter()
+        .rposition(|byte| matches!(byte, b'\n' | b'\r'));
+    end.map(|end| end + 1)
+        .or(after_carriage_return.then_some(0))
 }
 
 /// What reading needs from outside.
@@ -71,6 +88,7 @@ impl Output {
             captured,
             mirrored,
             length: 0,
+            carriage_return: false,
             busy: false,
         }
     }
@@ -149,10 +167,11 @@ impl Output {
         let before = self.length;
         self.length += bytes.len() as u64;
         if self.mirrored.is_some()
-            && let Some(newline) = bytes.iter().rposition(|byte| *byte == b'\n')
+            && let Some(end) = end_of_last_line(bytes, self.carriage_return)
         {
-            self.report(before + newline as u64 + 1, facts);
+            self.report(before + end as u64, facts);
         }
+        self.carriage_return = bytes.last() == Some(&b'\r');
     }
 
     /// Reports the stream up to `end`.
@@ -177,6 +196,36 @@ impl Output {
         if let Some(pipe) = &self.pipe {
             // The system refuses where the user's share is used up.
             let _ = rustix::pipe::fcntl_setpipe_size(pipe, BUSY_PIPE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::end_of_last_line;
+
+    #[test]
+    fn lines_end_with_either_sign_and_never_between_both() {
+        for (bytes, after_carriage_return, end) in [
+            ("", true, None),
+            ("one", false, None),
+            ("one", true, Some(0)),
+            ("one\ntwo", false, Some(4)),
+            ("one\n", true, Some(4)),
+            ("one\r", false, None),
+            ("\r", true, Some(0)),
+            ("\n", true, Some(1)),
+            ("\ntwo", true, Some(1)),
+            ("one\rtwo", false, Some(4)),
+            ("one\r\ntwo", false, Some(5)),
+            ("one\r\n", false, Some(5)),
+            ("one\ntwo\r", false, Some(4)),
+        ] {
+            let found = end_of_last_line(bytes.as_bytes(), after_carriage_return);
+            assert_eq!(
+                found, end,
+                "{bytes:?} after a carriage return: {after_carriage_return}"
+            );
         }
     }
 }

@@ -66,6 +66,33 @@ def test_only_write_and_flush_are_assumed_and_lines_come_one_by_one(agent, make,
     assert err.calls == ["four\n", None]
 
 
+def test_lines_that_end_with_a_carriage_return_come_one_by_one(agent, make, monkeypatch):
+    agent(r"printf '10%%\r20'; while [ ! -e seen ]; do sleep 0.01; done; printf '%%\r'")
+
+    class Watcher(Recorder):
+        def write(self, text):
+            super().write(text)
+            if text == "10%\n":
+                (process.working_dir / "seen").touch()
+
+    out = Watcher()
+    process = make(timeout=10)
+    monkeypatch.setattr(sys, "stdout", out)
+    assert process.run().output == "10%\n20%\n"
+    assert out.calls.index("20%\n") == out.calls.index("10%\n") + 2
+
+
+def test_signs_cut_by_a_pause_are_mirrored_whole(agent, make, monkeypatch):
+    pieces = [b"a\r", b"\nb\xc3", b"\xa9\n\xf0\x9f", b"\x98\x80\xf0\x9f\n", b"\xffc\r"]
+    body = "import os, time\nfor piece in {}:\n    os.write(1, piece); time.sleep(0.02)"
+    agent(body.format(pieces), python=True)
+    out = Recorder()
+    monkeypatch.setattr(sys, "stdout", out)
+    whole = "a\nb\u00e9\n\U0001f600\ufffd\n\ufffdc\n"
+    assert make().run().output == whole
+    assert whole in "".join(text for text in out.calls if text)
+
+
 def test_streams_are_looked_up_when_run_is_called(agent, make):
     agent("echo out; echo err >&2")
     process = make()
