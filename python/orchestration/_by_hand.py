@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 from . import _core, _driver
 from .claude_process import ClaudeProcess, ProcessResult, command_of
@@ -20,6 +21,7 @@ from .claude_process import ClaudeProcess, ProcessResult, command_of
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Protocol, TextIO
 
     class Mirror(Protocol):
@@ -37,6 +39,8 @@ _GRACE = 0.5
 _TICK = 0.1
 # How long whatever the child has left behind may keep its pipes open.
 _LEAK = 0.5
+# PIDFD_SIGNAL_PROCESS_GROUP
+_WHOLE_GROUP = 1 << 2
 
 
 def run(process: ClaudeProcess) -> ProcessResult:
@@ -67,13 +71,12 @@ def _steps(process: ClaudeProcess) -> ProcessResult:
         process._process = process._spawn_process(command, slave)  # noqa: SLF001
     finally:
         os.close(slave)
-    threads = process._start_threads()  # noqa: SLF001
-    exit_code = process._wait_for_completion()  # noqa: SLF001
-    deadline = time.monotonic() + _LEAK
-    for thread in threads[:2]:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    if any(thread.is_alive() for thread in threads[:2]):
-        kill_group(process)
+    with _group(process._process):  # noqa: SLF001
+        threads = process._start_threads()  # noqa: SLF001
+        exit_code = process._wait_for_completion()  # noqa: SLF001
+        deadline = time.monotonic() + _LEAK
+        for thread in threads[:2]:
+            thread.join(max(0.0, deadline - time.monotonic()))
     stderr = "".join(process._stderr_lines)  # noqa: SLF001
     if stderr:
         process.log(f"stderr: {stderr[:200]}...", level="WARNING")
@@ -225,6 +228,28 @@ def _signal_group(child: "subprocess.Popen[str]", number: signal.Signals) -> Non
     except (OSError, TypeError):
         pass
     child.send_signal(number)
+
+
+@contextmanager
+def _group(child: "subprocess.Popen[str]") -> "Iterator[None]":
+    """Kill what is left of the group that a child leads, though the child itself was reaped.
+
+    The descriptor keeps that group apart from a later one of the same number. Where the system
+    has no such thing (before Linux 6.9), the others of the group live on.
+    """
+    try:
+        descriptor = os.pidfd_open(child.pid)
+    except (AttributeError, OSError, TypeError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL, None, _WHOLE_GROUP)
+        except OSError:
+            pass
+        os.close(descriptor)
 
 
 class _Killer:

@@ -183,6 +183,26 @@ def test_a_time_limit_reaches_the_whole_group(agent, make, tmp_path):
     assert not any(alive(pid) for pid in pids(tmp_path / "work"))
 
 
+class WalkedThrough(ClaudeProcess):
+    def _wait_for_completion(self):
+        return super()._wait_for_completion()
+
+
+@pytest.mark.parametrize("kind", [ClaudeProcess, WalkedThrough])
+@pytest.mark.parametrize(("limit", "end"), [(0.3, "exec sleep 60"), (None, "exit 0")])
+def test_what_the_leader_of_a_group_leaves_behind_is_ended(agent, make, tmp_path, kind, limit, end):
+    body = (
+        'sh -c \'trap "" TERM; echo $$ > left.tmp; mv left.tmp left\n'
+        "       while :; do sleep 0.02; done' &\n"
+        f"while [ ! -e left ]; do sleep 0.01; done; {end}"
+    )
+    agent(body)
+    result = make(kind=kind, timeout=limit).run()
+    assert result.exit_code == (0 if limit is None else -1)
+    left = int((tmp_path / "work" / "left").read_text())
+    wait_for(lambda: not alive(left), "the rest of the group to end", 1)
+
+
 def test_every_agent_leads_a_session_of_its_own(agent, make):
     agent("echo $$; ps -o sid= -o pgid= -p $$")
     pid, session, group = make().run().output.split()
