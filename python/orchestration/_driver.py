@@ -409,6 +409,9 @@ class _Agent:
         if len(process.prompt) * 4 > _LONGEST_ARGUMENT:
             encoded = os.fsencode(process.prompt)
             if len(encoded) > _LONGEST_ARGUMENT:
+                if b"\0" in encoded:
+                    message = "embedded null byte"
+                    raise ValueError(message)
                 prompt = encoded
                 command = [word for word in command if word is not process.prompt]
                 if command[-1] == "-p" and "--allow-all-tools" in command:

@@ -322,7 +322,7 @@ def log_path(process: ClaudeProcess) -> str:
 
 def check_timeout(timeout: float | None) -> None:
     """Raise ValueError for a time limit that no clock can keep."""
-    if isinstance(timeout, int | float) and not (timeout >= 0 and math.isfinite(timeout)):
+    if isinstance(timeout, int | float) and not 0 <= timeout < math.inf:
         message = f"timeout must be a finite number of seconds, 0 or None, not {timeout!r}"
         raise ValueError(message)
 

@@ -130,6 +130,17 @@ def test_a_nul_in_the_prompt_is_a_result(agent, make):
     assert (result.exit_code, result.output, result.stderr) == (-1, "", "embedded null byte")
 
 
+def test_a_nul_in_a_prompt_too_long_for_an_argument_is_a_result(agent, make):
+    agent("echo never")
+    result = make("a\0b" * 70_000).run()
+    assert (result.exit_code, result.output, result.stderr) == (-1, "", "embedded null byte")
+
+
+def test_a_timeout_beyond_all_numbers_is_a_result(agent, make):
+    agent("echo never")
+    assert make(timeout=10**400).run().exit_code == -1
+
+
 # 3. What it inherits.
 
 
