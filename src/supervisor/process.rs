@@ -109,10 +109,15 @@ impl Child {
                         (None, signal) => Exit::Signal(signal.unwrap_or(libc::SIGKILL)),
                     });
                 }
-                // Somebody else took the exit status.
+                // Somebody else took the exit status: the program waits for any child, or ignores
+                // SIGCHLD.
                 Err(_) => {
                     self.reaped = true;
-                    self.exit = Some(Exit::Code(-1));
+                    let kept = self
+                        .pidfd
+                        .as_ref()
+                        .and_then(|pidfd| pidfd_exit(pidfd.as_fd()));
+                    self.exit = Some(kept.unwrap_or(Exit::Code(-1)));
                 }
             }
         }
@@ -207,6 +212,45 @@ fn pidfd_signal_group(pidfd: BorrowedFd<'_>, signal: GroupSignal) -> Result<(), 
 #[cfg(not(target_os = "linux"))]
 fn pidfd_signal_group(_pidfd: BorrowedFd<'_>, _signal: GroupSignal) -> Result<(), Errno> {
     Err(Errno::INVAL)
+}
+
+/// How a child ended that is reaped already, from what the system keeps for its pidfd (Linux 6.15).
+#[cfg(target_os = "linux")]
+fn pidfd_exit(pidfd: BorrowedFd<'_>) -> Option<Exit> {
+    /// `struct pidfd_info` in its first version, with the fields in between left out.
+    #[repr(C)]
+    struct Info {
+        mask: u64,
+        others: [u32; 13],
+        exit_code: i32,
+    }
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    const PIDFD_GET_INFO: rustix::ioctl::Opcode =
+        rustix::ioctl::opcode::read_write::<Info>(0xff, 11);
+    let mut info = Info {
+        mask: PIDFD_INFO_EXIT,
+        others: [0; 13],
+        exit_code: 0,
+    };
+    // SAFETY: the structure has the layout and the size that the request tells the kernel.
+    unsafe {
+        let request = rustix::ioctl::Updater::<PIDFD_GET_INFO, Info>::new(&mut info);
+        rustix::ioctl::ioctl(pidfd, request).ok()?;
+    }
+    if info.mask & PIDFD_INFO_EXIT == 0 {
+        return None;
+    }
+    let status = info.exit_code;
+    Some(if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pidfd_exit(_pidfd: BorrowedFd<'_>) -> Option<Exit> {
+    None
 }
 
 fn last_errno() -> Errno {

@@ -141,6 +141,23 @@ def test_a_timeout_beyond_all_numbers_is_a_result(agent, make):
     assert make(timeout=10**400).run().exit_code == -1
 
 
+KERNEL = tuple(int(number) for number in os.uname().release.split("-")[0].split(".")[:2])
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or KERNEL < (6, 15),
+    reason="this system forgets how children ended whose status somebody else took",
+)
+@pytest.mark.parametrize(("end", "code"), [("exit 3", 3), ("kill -USR1 $$", -signal.SIGUSR1)])
+def test_a_program_that_ignores_sigchld_learns_how_agents_end(agent, make, end, code):
+    agent(f"sleep 0.1; {end}")
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert make().run().exit_code == code
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 # 3. What it inherits.
 
 
