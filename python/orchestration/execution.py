@@ -49,7 +49,7 @@ async def run_parallel_async(
 
 
 def run_sequential(
-    processes: Sequence[ClaudeProcess],
+    processes: Iterable[ClaudeProcess],
     pass_output: bool = False,  # noqa: FBT001, FBT002 - amplihack's signature
     stop_on_failure: bool = False,  # noqa: FBT001, FBT002 - amplihack's signature
 ) -> list[ProcessResult]:
@@ -70,7 +70,7 @@ def run_sequential(
 
 
 async def run_sequential_async(
-    processes: Sequence[ClaudeProcess],
+    processes: Iterable[ClaudeProcess],
     pass_output: bool = False,  # noqa: FBT001, FBT002 - amplihack's signature
     stop_on_failure: bool = False,  # noqa: FBT001, FBT002 - amplihack's signature
 ) -> list[ProcessResult]:
@@ -84,7 +84,7 @@ async def run_sequential_async(
 
 
 def run_with_fallback(
-    processes: Sequence[ClaudeProcess],
+    processes: Iterable[ClaudeProcess],
     timeout: float | None = None,
 ) -> ProcessResult:
     """Run processes in turn until one succeeds; return that result, or the last failure.
@@ -105,7 +105,7 @@ def run_with_fallback(
 
 
 async def run_with_fallback_async(
-    processes: Sequence[ClaudeProcess],
+    processes: Iterable[ClaudeProcess],
     timeout: float | None = None,
 ) -> ProcessResult:
     """Do what :func:`run_with_fallback` does, without blocking the event loop."""
@@ -161,7 +161,8 @@ def _jobs(processes: Iterable[ClaudeProcess], max_workers: int | None) -> list[C
     jobs = list(processes)
     for job in jobs:
         if _driver.is_plain(job):
-            check_timeout(job.timeout)
+            # Where the constructor of a subclass set none, its own run fails and no other.
+            check_timeout(vars(job).get("timeout"))
     return jobs
 
 
@@ -211,17 +212,18 @@ class _Chain:
 class _Attempts:
     """What a series of fallbacks remembers from one process to the next."""
 
-    def __init__(self, processes: Sequence[ClaudeProcess], timeout: float | None) -> None:
+    def __init__(self, processes: Iterable[ClaudeProcess], timeout: float | None) -> None:
         if not processes:
-            message = "run_with_fallback requires at least one process"
-            raise ValueError(message)
+            raise self._none()
         check_timeout(timeout)
-        self._count = len(processes)
+        # A generator does not tell how many it has.
+        self._count = 0
         self._timeout = timeout
-        self._last: ProcessResult
+        self._last: ProcessResult | None = None
         self._succeeded = False
 
     def prepare(self, process: ClaudeProcess) -> None:
+        self._count += 1
         if self._timeout:
             process.timeout = self._timeout
         process.log("Attempting process (fallback strategy)")
@@ -240,11 +242,17 @@ class _Attempts:
         return self._succeeded
 
     def outcome(self) -> ProcessResult:
+        if self._last is None:
+            raise self._none()
         if not self._succeeded:
             self._last.stderr = (
                 f"All {self._count} fallback attempts failed. Last error: {self._last.stderr}"
             )
         return self._last
+
+    @staticmethod
+    def _none() -> ValueError:
+        return ValueError("run_with_fallback requires at least one process")
 
 
 class _Batches:

@@ -53,6 +53,17 @@ def test_subclasses_with_constructors_of_their_own_work(agent, tmp_path):
     assert {r.output for r in run_parallel([Named("a"), Named("b")])} == {"a\n", "b\n"}
 
 
+def test_a_constructor_that_sets_next_to_nothing_costs_its_own_process_only(agent, make):
+    class Bare(ClaudeProcess):
+        def __init__(self):
+            self.process_id = "bare"
+
+    agent("echo fine")
+    bare, fine = run_parallel([Bare(), make()])
+    assert bare.stderr == ("Parallel execution exception: 'Bare' object has no attribute 'timeout'")
+    assert fine.output == "fine\n"
+
+
 def test_a_subclass_that_overrides_run_is_asked(make):
     class Canned(ClaudeProcess):
         def run(self):
@@ -338,6 +349,15 @@ def test_fallback_without_a_timeout_leaves_it(agent, make):
     assert process.timeout == 99
 
 
-def test_fallback_needs_a_process():
+@pytest.mark.parametrize("kind", [list, iter])
+def test_fallback_needs_a_process(kind):
     with pytest.raises(ValueError, match="run_with_fallback requires at least one process"):
-        run_with_fallback([])
+        run_with_fallback(kind([]))
+
+
+def test_sequences_and_fallbacks_take_generators(agent, make):
+    agent('echo "$3"; exit 4')
+    assert len(run_sequential(make() for _ in range(2))) == 2
+    result = run_with_fallback(make("q", f"p{i}") for i in range(3))
+    assert result.stderr == "All 3 fallback attempts failed. Last error: "
+    assert result.process_id == "p2"
