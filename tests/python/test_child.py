@@ -205,6 +205,13 @@ def test_everything_is_read_when_run_is_called(agent, make, monkeypatch, tmp_pat
     assert process.run().exit_code == -1
 
 
+def test_the_delegate_is_read_when_run_is_called(agent, make, monkeypatch):
+    agent('echo "$1"', name="amplihack")
+    process = make()
+    monkeypatch.setenv("AMPLIHACK_DELEGATE", "amplihack amplifier")
+    assert process.run().output == "amplifier\n"
+
+
 def test_in_parallel_each_reads_the_environment_when_its_turn_comes(agent, make, monkeypatch):
     agent('echo "$VALUE"')
 

@@ -1,6 +1,7 @@
 """COMPATIBILITY 9, 10, 12 and 13: running several processes."""
 
 import asyncio
+import functools
 import threading
 import time
 from unittest.mock import Mock
@@ -112,6 +113,41 @@ def test_an_overridden_spawn_is_used(make, log, capsys):
     assert "[]\n" in capsys.readouterr().out
     assert log()[0] == "Process: p1"
     assert "Completed with exit_code=0" in log()[-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "log",
+        "_build_command",
+        "_spawn_process",
+        "_start_threads",
+        "_read_stream",
+        "_feed_pty_stdin",
+        "_wait_for_completion",
+        "_setup_logging",
+        "_cleanup",
+    ],
+)
+@pytest.mark.parametrize("where", ["subclass", "class", "instance"])
+def test_every_step_that_is_overridden_is_walked_through(agent, make, monkeypatch, name, where):
+    calls = []
+    original = getattr(ClaudeProcess, name)
+
+    def step(self, *args, **options):
+        calls.append(name)
+        return original(self, *args, **options)
+
+    kind = type("Sub", (ClaudeProcess,), {name: step} if where == "subclass" else {})
+    process = make(kind=kind, stream_output=False)
+    if where == "class":
+        monkeypatch.setattr(ClaudeProcess, name, step)
+    elif where == "instance":
+        setattr(process, name, functools.partial(step, process))
+    agent("echo out; echo err >&2")
+    [result] = run_parallel([process])
+    assert (result.exit_code, result.output, result.stderr) == (0, "out\n", "err\n")
+    assert calls
 
 
 def test_an_overridden_terminate_is_called_at_the_timeout(agent, make):

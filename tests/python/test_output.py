@@ -1,9 +1,11 @@
 """COMPATIBILITY 6 to 8: what becomes of output, and what is logged."""
 
+import calendar
 import contextlib
 import io
 import re
 import sys
+import time
 
 import pytest
 
@@ -180,6 +182,20 @@ def test_the_log_has_its_header_first_and_completed_last(agent, make, log, capsy
     )
     assert printed[2] == "out"
     assert printed[-3:] == lines[4:]
+
+
+def test_times_in_the_log_are_local(agent, make, log, monkeypatch):
+    agent("exit 0")
+    monkeypatch.setenv("TZ", "XXX-7:30")
+    time.tzset()
+    try:
+        begin = time.mktime(time.localtime()) - 1
+        make().run()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    started = calendar.timegm(time.strptime(log()[1], "Started: %Y-%m-%d %H:%M:%S"))
+    assert 0 <= started - 7.5 * 3600 - begin < 10
 
 
 def test_the_log_of_a_timeout_tells_it(agent, make, log):
