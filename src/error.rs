@@ -75,13 +75,11 @@ pub enum Error {
         /// The accepted values, as a phrase that follows "must be".
         expected: String,
     },
-    /// Two options that exclude each other.
-    #[error("{first} and {second} cannot be used together")]
-    Conflict {
-        /// One option.
-        first: String,
-        /// The other.
-        second: String,
+    /// An option is unknown, or its value is of another type; only programs can do that.
+    #[error("the options cannot be read: {reason}")]
+    Options {
+        /// What the reader said.
+        reason: String,
     },
     /// The source names something that this build or clone cannot orchestrate.
     #[error("cannot use {source_name} as a source: {reason}")]
@@ -100,7 +98,7 @@ pub enum Error {
         source_name: String,
     },
     /// Every task in the source is checked off.
-    #[error("all {count} tasks are done in {source_name}")]
+    #[error("{} in {source_name}", if *count == 1 { "the only task is done".to_owned() } else { format!("all {count} tasks are done") })]
     AllDone {
         /// How many finished items were found.
         count: usize,
@@ -246,7 +244,7 @@ impl Error {
             Self::PlanMissing { .. }
             | Self::PlanUnreadable { .. }
             | Self::OutOfRange { .. }
-            | Self::Conflict { .. }
+            | Self::Options { .. }
             | Self::SourceUnsupported { .. } => Kind::Usage,
             Self::NoTasks { .. } | Self::AllDone { .. } => Kind::Plan,
             Self::Dependencies { .. }
@@ -281,7 +279,7 @@ impl Error {
             Self::PlanMissing { .. } => "check the path, or pass - to read the plan from standard input".into(),
             Self::PlanUnreadable { .. } => "the plan must be a readable UTF-8 text file".into(),
             Self::OutOfRange { name, .. } => format!("change or leave out {name}"),
-            Self::Conflict { first, second } => format!("leave out {first} or {second}"),
+            Self::Options { .. } => "pass every option under its documented name and type".into(),
             Self::SourceUnsupported { .. } => {
                 "pass a Markdown plan, or - for a plan on standard input".into()
             }

@@ -41,7 +41,9 @@ impl PyOrchestration {
     #[new]
     #[pyo3(signature = (source, options, text = None))]
     fn new(source: String, options: &str, text: Option<String>) -> PyResult<Self> {
-        let options = serde_json::from_str(options).map_err(|error| refused(&error))?;
+        let options = serde_json::from_str(options).map_err(|error| Error::Options {
+            reason: error.to_string(),
+        })?;
         Ok(Self {
             source,
             options,

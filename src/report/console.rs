@@ -229,6 +229,9 @@ impl Console {
 
 /// `issue #1234` for a number, as the specification has it; any other source as it was given.
 fn shown_source(source: &str) -> String {
+    if source == "-" {
+        return "standard input".to_owned();
+    }
     let number = source.strip_prefix('#').unwrap_or(source);
     if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
         format!("issue #{number}")

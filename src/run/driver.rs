@@ -422,7 +422,14 @@ fn forge_failed(intent: Intent, reason: String, remedy: String) -> Result<Body> 
     Ok(match intent {
         Intent::OpenPull { agent } => Body::StepFailed {
             agent,
-            failure: Failure::new(Stage::Pr, ErrorType::ApiError, reason),
+            failure: Failure::new(
+                Stage::Pr,
+                match ErrorType::of_step(&reason) {
+                    ErrorType::ResourceError => ErrorType::ResourceError,
+                    _ => ErrorType::ApiError,
+                },
+                reason,
+            ),
         },
         Intent::FileDiagnostic { agent } => Body::DiagnosticFailed { agent, reason },
         Intent::PostComment => Body::CommentFailed { reason },

@@ -102,6 +102,38 @@ impl ErrorType {
     }
 }
 
+impl ErrorType {
+    /// The type of a step of ours that failed, from what git or the system said.
+    pub fn of_step(message: &str) -> Self {
+        let says = |words: &[&str]| {
+            let message = message.to_ascii_lowercase();
+            words.iter().any(|word| message.contains(word))
+        };
+        if says(&[
+            "no space left",
+            "quota",
+            "too many open files",
+            "cannot allocate",
+            "read-only",
+        ]) {
+            Self::ResourceError
+        } else if says(&[
+            "conflict",
+            ".lock",
+            "already",
+            "overwritten",
+            "another branch",
+            "unmerged",
+        ]) {
+            Self::FileConflict
+        } else if says(&["gpg", "sign", "hook"]) {
+            Self::ValidationError
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
 /// Why a task failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -129,5 +161,34 @@ impl Failure {
     /// The `error` field of a status file: `TEST_TIMEOUT: message`.
     pub fn status_text(&self) -> String {
         format!("{}: {}", self.error.name(), self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_step_says_tells_the_type_of_its_failure() {
+        for (message, expected) in [
+            (
+                "git checkout failed: No space left on device",
+                ErrorType::ResourceError,
+            ),
+            (
+                "git worktree add failed: '/w' already exists",
+                ErrorType::FileConflict,
+            ),
+            (
+                "git checkout failed: Unable to create '/g/index.lock'",
+                ErrorType::FileConflict,
+            ),
+            (
+                "git commit failed: gpg failed to sign the data",
+                ErrorType::ValidationError,
+            ),
+        ] {
+            assert_eq!(ErrorType::of_step(message), expected, "{message}");
+        }
     }
 }

@@ -26,7 +26,9 @@ use crate::world::real::{reason, wall};
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
 use super::resources::Resources;
-use super::surroundings::{Environment, find_executable, find_git, layout, variable};
+use super::surroundings::{
+    Environment, find_executable, find_git, identity_is_set, layout, variable,
+};
 
 /// A source that can be orchestrated.
 pub struct Prepared {
@@ -117,13 +119,14 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     check_resources(&mut validation, &workspace, &layout, resolved.max_workers)?;
     let adopted = adopted(&*forge, &plan)?;
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
+    let identity_is_set = identity_is_set(&git, workspace.root(), &environment);
     let git = Git::new(
         git,
         ["GIT_SSH", "GIT_SSH_COMMAND"]
             .into_iter()
             .any(|name| variable(&environment, name).is_some())
             || workspace.ssh_is_set()?,
-        workspace.identity_is_set()?,
+        identity_is_set,
     );
     let known = match known_master(&*forge, &identity)? {
         Some(number) if !options.dry_run => {
@@ -137,6 +140,8 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
             .notices()
             .iter()
             .chain(&validation.resources)
+            // Warnings are shown as such.
+            .filter(|line| !validation.warnings.contains(line))
             .cloned()
             .collect(),
         plan,

@@ -73,11 +73,12 @@ fn available(meminfo: &str) -> Option<u64> {
     Some(kilobytes.saturating_mul(1024))
 }
 
-/// Bytes for people: `1.2 GB`, `340 MB`.
+/// Bytes for people: `1.2 GB`, `34.0 MB`.
 fn size(bytes: u64) -> String {
     match bytes {
         1_000_000_000.. => format!("{:.1} GB", bytes as f64 / 1e9),
-        _ => format!("{} MB", bytes.div_ceil(1_000_000)),
+        1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} kB", bytes as f64 / 1e3),
     }
 }
 
@@ -114,7 +115,7 @@ mod tests {
         );
         insta::assert_snapshot!(
             tight.memory_shortage().unwrap(),
-            @"5 agents are reckoned to need 2.5 GB, and 340 MB of memory are free (fewer at once: --max-workers)"
+            @"5 agents are reckoned to need 2.5 GB, and 340.0 MB of memory are free (fewer at once: --max-workers)"
         );
     }
 

@@ -34,6 +34,20 @@ pub fn find_git(environment: &Environment) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Whether git has a name and an address for commits, from wherever it takes its settings.
+pub fn identity_is_set(git: &Path, folder: &Path, environment: &Environment) -> bool {
+    ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"]
+        .into_iter()
+        .all(|identity| {
+            let spec = UnitSpec {
+                env: Some(environment.to_vec()),
+                working_dir: Some(folder.to_owned()),
+                ..UnitSpec::new(git).args(["-c", "user.useConfigOnly=true", "var", identity])
+            };
+            run_command(spec).is_ok_and(|finished| finished.outcome == Outcome::Success)
+        })
+}
+
 /// Looks an executable up in the `PATH` of an environment; a path is taken from here.
 pub fn find_executable(name: &str, environment: &Environment) -> Option<PathBuf> {
     let search = variable(environment, "PATH").unwrap_or_default();

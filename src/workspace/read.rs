@@ -221,6 +221,12 @@ impl Workspace {
         Ok(index.iter().map(|entry| u64::from(entry.file_size)).sum())
     }
 
+    /// The lock that git holds while it changes a worktree's index; often not there.
+    pub fn index_lock(&self, worktree: &Path) -> Result<PathBuf> {
+        let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
+        Ok(repository.path().join("index.lock"))
+    }
+
     /// Whether a worktree was ever filled: one that is only registered has no index.
     pub fn is_checked_out(&self, worktree: &Path) -> Result<bool> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
@@ -294,21 +300,6 @@ impl Workspace {
         evidence.branch = head.branch;
         evidence.head = head.commit;
         Ok(evidence)
-    }
-
-    /// Whether a name and an address for commits are configured.
-    ///
-    /// The variables `GIT_AUTHOR_NAME` and so on are not looked at; git prefers them anyway.
-    pub fn identity_is_set(&self) -> Result<bool> {
-        for name in ["user.name", "user.email"] {
-            if self
-                .setting(name)?
-                .is_none_or(|value| value.trim().is_empty())
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// Whether the repository's configuration names an SSH command.

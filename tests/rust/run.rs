@@ -354,7 +354,7 @@ fn a_submodule_that_git_refuses_to_fetch_fails_its_task_by_name() {
     let (_, summary) = run(&plan, place.options(WORKS));
     let error = summary.tasks[0].error.as_deref().unwrap();
     assert!(
-        error.starts_with("FILE_CONFLICT: git submodule update failed"),
+        error.starts_with("UNKNOWN: git submodule update failed"),
         "{error}"
     );
 }
@@ -504,6 +504,11 @@ fn a_worktree_that_was_registered_but_never_filled_is_filled() {
         path.to_str().unwrap(),
         branch,
     ]);
+    // A check-out that was killed leaves its lock.
+    let lock = place
+        .root()
+        .join(".git/worktrees/feat-local-2-agent-1/index.lock");
+    fs::write(&lock, "").unwrap();
     let options = Options {
         new: true,
         ..place.options("cat >/dev/null; cat README.md > copy.txt")

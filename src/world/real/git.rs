@@ -102,17 +102,17 @@ impl Steps {
             Ok(head) => Completion::Prepared { place, head },
             Err(message) => Completion::Failed {
                 agent: place.agent,
-                failure: Failure::new(Stage::Parsing, self.error_type(), message),
+                failure: Failure::new(Stage::Parsing, self.error_type(&message), message),
             },
         }
     }
 
     /// What an interruption broke off is no failure of the task.
-    fn error_type(&self) -> ErrorType {
+    fn error_type(&self, message: &str) -> ErrorType {
         if self.commands.are_cancelled() {
             ErrorType::Cancelled
         } else {
-            ErrorType::FileConflict
+            ErrorType::of_step(message)
         }
     }
 
@@ -142,8 +142,8 @@ impl Steps {
             {
                 return Ok(());
             }
-            // An earlier run was ended between the two steps.
-            Some(_) => {}
+            // An earlier run was ended between the two steps, or during the second.
+            Some(_) => self.forget_stale_lock(place)?,
             None => self.register(&workspace, place)?,
         }
         self.run(&self.git.check_out(&place.path))?;
@@ -151,6 +151,20 @@ impl Steps {
             self.run(&self.git.submodules(&place.path))?;
         }
         Ok(())
+    }
+
+    /// Nobody but a run of this master fills this worktree, and this one holds its lock; so the
+    /// lock that a killed check-out left in a worktree that was never filled is nobody's.
+    fn forget_stale_lock(&self, place: &Workplace) -> Result<(), Trouble> {
+        let stale = Workspace::discover(&self.root)
+            .and_then(|workspace| workspace.index_lock(&place.path))
+            .map_err(|error| error.to_string())?;
+        match fs::remove_file(&stale) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(format!("cannot remove {}: {error}", stale.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The short part: makes folder and branch known to git.
@@ -222,7 +236,8 @@ impl Steps {
                 },
             },
             Err(message) => {
-                let failure = Failure::new(Stage::Implementation, self.error_type(), message);
+                let failure =
+                    Failure::new(Stage::Implementation, self.error_type(&message), message);
                 Completion::Failed { agent, failure }
             }
         }

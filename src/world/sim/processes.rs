@@ -45,6 +45,10 @@ pub(super) enum ProcessHappening {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and all sixteen occur"
+)]
 struct Process {
     behavior: Behavior,
     place: Option<PathBuf>,
