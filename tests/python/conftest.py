@@ -5,6 +5,7 @@ import stat
 import sys
 
 import pytest
+from command import place  # noqa: F401 - a fixture
 
 from orchestration import ClaudeProcess
 

@@ -1,0 +1,196 @@
+"""What the command refuses, in which words and with which exit code; and its help."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import WORKS, Place, refused
+
+import orchestration
+
+
+class TestBadInput:
+    def test_a_missing_plan(self, place: Place) -> None:
+        refused(place.run("missing.md"), 64, "missing.md")
+
+    def test_a_plan_that_is_no_text(self, place: Place) -> None:
+        (place.root / "plan.md").write_bytes(b"- [ ] \xff\xfe\n")
+        refused(place.run("plan.md"), 64, "plan.md")
+
+    def test_a_plan_without_tasks(self, place: Place) -> None:
+        (place.root / "plan.md").write_text("# Thoughts\n\nNothing yet.\n", encoding="utf-8")
+        done = place.run("plan.md")
+        refused(done, 3, "no tasks", "plan.md")
+        assert all(form in done.err for form in ("- [ ]", "1. ", "## Sub-Tasks"))
+
+    def test_a_plan_whose_tasks_are_all_done(self, place: Place) -> None:
+        (place.root / "plan.md").write_text("- [x] Add a\n- [x] Add b\n", encoding="utf-8")
+        refused(place.run("plan.md"), 3, "all 2 tasks are done")
+
+    def test_tasks_that_depend_on_each_other(self, place: Place) -> None:
+        plan = place.plan("Add a", "Add b (depends on task 1)")
+        refused(place.run(plan, "--agent", place.agent(WORKS), "--yes"), 4, "depend")
+        assert not place.runtime.exists()
+
+    def test_a_dry_run_of_dependent_tasks_shows_them_and_exits_4(self, place: Place) -> None:
+        plan = place.plan("Add a", "Add b (depends on task 1)")
+        done = place.run(plan, "--agent", place.agent(WORKS), "--dry-run")
+        assert done.code == 4, done.err
+        assert "❌" in done.out
+
+    def test_warnings_without_a_terminal_start_nothing(self, place: Place) -> None:
+        plan = place.plan("Add a to `user.py`", "Add b to `user.py`")
+        done = place.run(plan, "--agent", place.agent(WORKS))
+        refused(done, 4, "user.py")
+        assert "--yes" in done.err
+        assert not place.runtime.exists()
+
+    def test_a_dry_run_with_warnings_exits_0_and_creates_nothing(self, place: Place) -> None:
+        plan = place.plan("Add a to `user.py`", "Add b to `user.py`")
+        before = sorted(place.root.rglob("*"))
+        done = place.run(plan, "--agent", place.agent(WORKS), "--dry-run")
+        assert done.code == 0, done.err
+        assert "⚠️  " in done.out
+        assert sorted(place.root.rglob("*")) == before
+
+    def test_no_repository(self, place: Place, tmp_path: Path) -> None:
+        folder = tmp_path / "elsewhere"
+        folder.mkdir()
+        (folder / "plan.md").write_text("- [ ] Add a\n", encoding="utf-8")
+        done = place.run("plan.md", "--agent", place.agent(WORKS), cwd=folder)
+        refused(done, 9, "not a git repository")
+
+    def test_a_bare_repository(self, place: Place, tmp_path: Path) -> None:
+        place.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
+        plan = place.root / place.plan("Add a")
+        done = place.run(str(plan), "--agent", place.agent(WORKS), cwd=tmp_path / "bare.git")
+        refused(done, 9, "bare")
+
+    def test_a_repository_without_commits(self, place: Place, tmp_path: Path) -> None:
+        place.git("init", "--quiet", str(tmp_path / "empty"))
+        plan = place.root / place.plan("Add a")
+        done = place.run(
+            str(plan), "--agent", place.agent(WORKS), "--repo", str(tmp_path / "empty")
+        )
+        refused(done, 9, "no commits")
+
+    def test_a_missing_agent(self, place: Place) -> None:
+        done = place.run(place.plan("Add a"), "--agent", "no-such-agent --flag")
+        refused(done, 9, "no-such-agent")
+        assert not place.runtime.exists()
+
+    def test_a_missing_git(self, place: Place, tmp_path: Path) -> None:
+        (tmp_path / "tools").mkdir()
+        (tmp_path / "tools" / "sh").symlink_to("/bin/sh")
+        plan, agent = place.plan("Add a"), place.agent(WORKS)
+        place.environment["PATH"] = str(tmp_path / "tools")
+        refused(place.run(plan, "--agent", agent), 9, "git")
+
+    def test_a_missing_base(self, place: Place) -> None:
+        done = place.run(place.plan("Add a"), "--agent", place.agent(WORKS), "--base", "nowhere")
+        refused(done, 9, "nowhere")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("--max-workers", "0"),
+            ("--agents", "-1"),
+            ("--max-workers", "9" * 30),
+            ("--timeout", "-1"),
+            ("--timeout", "nan"),
+            ("--timeout", "inf"),
+            ("--batch-size", "0"),
+            ("--forge", "github"),
+        ],
+    )
+    def test_flags_out_of_range(self, place: Place, arguments: tuple[str, str]) -> None:
+        place.plan("Add a")
+        refused(place.run("plan.md", *arguments), 64)
+        assert not place.runtime.exists()
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("AMPLIHACK_MAX_PARALLEL_AGENTS", "0"),
+            ("AMPLIHACK_MAX_PARALLEL_AGENTS", "many"),
+            ("AMPLIHACK_AGENT_TIMEOUT", "-5"),
+            ("AMPLIHACK_STATUS_INTERVAL", "0"),
+            ("AMPLIHACK_SUCCESS_THRESHOLD", "101"),
+        ],
+    )
+    def test_variables_out_of_range(self, place: Place, name: str, value: str) -> None:
+        place.plan("Add a")
+        place.environment[name] = value
+        refused(place.run("plan.md"), 64, name, value)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["plan.md", "--colour"],
+            ["plan.md", "--max-workers", "many"],
+            ["plan.md", "--output", "xml"],
+            ["plan.md", "other.md"],
+            ["demo", "--colour"],
+            [],
+        ],
+        ids=" ".join,
+    )
+    def test_a_wrong_command_line(self, place: Place, arguments: list[str]) -> None:
+        done = place.run(*arguments)
+        refused(done, 64)
+        assert "--help" in done.err
+
+    @pytest.mark.parametrize("source", ["1234", "#1234", "owner/name#12"])
+    def test_a_source_on_github_is_refused_with_the_way_out(
+        self, place: Place, source: str
+    ) -> None:
+        refused(place.run(source), 64, source)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["\udcff.md"], ["plan.md", "--agent", "\udcff"], ["plan.md", "--pass-env=\udcff"]],
+    )
+    def test_bytes_that_are_no_text(self, place: Place, arguments: list[str]) -> None:
+        place.plan("Add a")
+        refused(place.run(*arguments), 64, "UTF-8")
+
+    def test_nobody_writes_to_the_terminal_through_a_plans_name(self, place: Place) -> None:
+        done = place.run("\x1b[2Jplan.md")
+        assert "\x1b" not in done.err
+        assert done.code == 64
+
+
+class TestHelp:
+    @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["demo", "--help"]], ids=" ".join)
+    def test_every_verb_explains_itself_with_an_example(
+        self, place: Place, arguments: list[str]
+    ) -> None:
+        done = place.run(*arguments)
+        assert done.code == 0
+        assert re.search(r"Examples?:\n +parallel-orchestrate", done.out)
+
+    def test_the_version_is_that_of_the_package(self, place: Place) -> None:
+        done = place.run("--version")
+        assert done.out == f"parallel-orchestrate {orchestration.__version__}\n", done.err
+
+    def test_every_option_of_the_engine_is_an_option_of_the_command(self, place: Place) -> None:
+        text = place.run("--help").out
+        options = set(re.findall(r"--[a-z-]+", text))
+        assert {"--max-workers", "--agents", "--timeout", "--batch-size", "--dry-run"} <= options
+        assert {"--yes", "--base", "--agent", "--model", "--verify", "--setup"} <= options
+
+    def test_the_help_needs_no_engine(self, place: Place) -> None:
+        script = (
+            "import sys, orchestration.cli as cli; cli.main(['--help']);"
+            "print([m for m in ('rich', 'asyncio', 'orchestration._core') if m in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=place.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.splitlines()[-1] == "[]"
