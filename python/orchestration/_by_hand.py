@@ -131,23 +131,27 @@ def start_threads(process: ClaudeProcess) -> list[threading.Thread]:
 def read_stream(
     process: ClaudeProcess, stream: "TextIO", lines: list[str], mirror: "Mirror | None"
 ) -> None:
-    """Collect lines to the end of the stream; a mirror that fails is left alone from then on."""
+    """Collect lines to the end of the stream; a mirror that fails is left alone from then on.
+
+    Of the stream, which may be a stand-in from a test, only ``readline`` is assumed.
+    """
     if not process.stream_output:
         mirror = None
     try:
-        with stream:
-            for line in stream:
-                lines.append(line)
-                if mirror is None:
-                    continue
-                try:
-                    mirror.write(line)
-                    mirror.flush()
-                except Exception as error:  # noqa: BLE001 - any stream, any error
-                    mirror = None
-                    process.log(f"Error reading stream: {error}", level="ERROR")
-    except OSError as error:
+        for line in iter(stream.readline, ""):
+            lines.append(line)
+            if mirror is None:
+                continue
+            try:
+                mirror.write(line)
+                mirror.flush()
+            except Exception as error:  # noqa: BLE001 - any stream, any error
+                mirror = None
+                process.log(f"Error reading stream: {error}", level="ERROR")
+    except Exception as error:  # noqa: BLE001 - any stream, any error
         process.log(f"Error reading stream: {error}", level="ERROR")
+    if close := getattr(stream, "close", None):
+        close()
 
 
 def feed_terminal(process: ClaudeProcess) -> None:

@@ -170,6 +170,19 @@ def test_a_mock_with_the_spec_of_a_process_works():
     assert mock.run.call_count == 2
 
 
+def test_a_spawn_that_returns_a_stand_in_for_a_child_works(make):
+    class Lines:
+        def __init__(self, *lines):
+            self.readline = iter([*lines, ""]).__next__
+
+    child = Mock(stdout=Lines("one\n", "two"), stderr=Lines("oops\n"), returncode=3)
+    child.wait.return_value = child.poll.return_value = 3
+    process = make()
+    process._spawn_process = Mock(return_value=child)
+    [result] = run_parallel([process])
+    assert (result.exit_code, result.output, result.stderr) == (3, "one\ntwo", "oops\n")
+
+
 def test_any_object_with_run_and_process_id_and_any_return_value():
     assert run_parallel([Fake("a", 17)]) == [17]
     assert run_parallel([Fake("a", None)]) == [None]
