@@ -16,6 +16,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from importlib import import_module
+from io import FileIO
 from pathlib import Path
 from types import ModuleType
 
@@ -344,13 +345,12 @@ def append_text(path: str | Path, text: str, *, truncate: bool = False) -> None:
         data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         data = text.encode("utf-8", "backslashreplace")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if truncate else 0)
-    file = os.open(path, flags, 0o666)
-    try:
+    # An object rather than a number, which a signal handler's exception could lose.
+    with FileIO(path, "ab") as file:
+        if truncate:
+            file.truncate(0)
         while data:
-            data = data[os.write(file, data) :]
-    finally:
-        os.close(file)
+            data = data[file.write(data) :]
 
 
 def _flat_package() -> str:

@@ -1,5 +1,7 @@
 """What is better than in the package we replace: COMPATIBILITY, second list."""
 
+import collections
+import itertools
 import os
 import signal
 import subprocess
@@ -88,6 +90,25 @@ def test_an_exception_of_a_signal_handler_does_the_same(agent, make, soon):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert not any(alive(pid) for pid in found)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_exception_of_a_signal_handler_leaves_no_log_open(make):
+    def handler(_number, _frame):
+        raise FromHandlerError
+
+    process = make()
+    before = descriptors()
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(200):
+            signal.setitimer(signal.ITIMER_REAL, 0.0001)
+            with pytest.raises(FromHandlerError):
+                collections.deque(map(process.log, itertools.repeat("again")), maxlen=0)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert descriptors() == before
 
 
 def test_a_signal_handler_that_returns_changes_nothing(agent, make):
