@@ -49,8 +49,8 @@ format: $(TOOLS) ## Format the sources.
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features
 	$(BIN)/python benches/dropin.py
-	$(BIN)/python benches/orchestration.py
-	$(BIN)/python benches/orchestration.py
+	$(BIN)/python benches/runs.py
+	$(BIN)/python benches/runs.py
 
 build: $(BUILT) ## Build the extension into .venv.
 

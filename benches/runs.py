@@ -1,6 +1,6 @@
 """What an orchestration costs, by the real command on real repositories.
 
-    python benches/orchestration.py [--quick] [CASE …]
+    python benches/runs.py [--quick] [CASE …]
 
 ``worktrees``: ten worktrees of a 20,000-file repository, in memory and on disk, against ``git
 worktree add`` one after another; git's own trace tells what overlapped. ``table``: three, five and
