@@ -8,6 +8,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
 
+# An active environment of the user's own is not where this is installed.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+unexport CONDA_PREFIX PYTHONHOME
+
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
 TOOLS := $(VENV)/.tools
 BUILT := $(VENV)/.built
