@@ -1,6 +1,7 @@
 """What the command refuses, in which words and with which exit code; and its help."""
 
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,40 @@ class TestBadInput:
         done = place.run("\x1b[2Jplan.md")
         assert "\x1b" not in done.err
         assert done.code == 64
+
+
+class TestDisk:
+    """A disk that takes no more, as the system shows it by a limit on the size of files."""
+
+    @pytest.mark.parametrize("limit", [100, 1_500, 4_000, 5_500])
+    def test_a_disk_that_takes_no_more_ends_the_run_and_loses_nothing(
+        self, place: Place, limit: int
+    ) -> None:
+        def fill() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+
+        plan = place.plan("Add a", "Add b")
+        command = place.start(plan, "--agent", place.agent(WORKS), "--yes", before=fill)
+        _, err = command.communicate(timeout=30)
+        assert command.returncode == 9, err
+        assert "error: cannot " in err
+        assert "File too large" in err
+        assert "hint: " in err
+        assert "Traceback" not in err
+        done = place.run(plan, "--agent", place.agent(WORKS), "--yes")
+        assert done.code == 0, done.err
+        titles = [
+            path.read_text(encoding="utf-8").split("title: ")[1].splitlines()[0]
+            for path in (place.runtime / "forge" / "issues").glob("*.md")
+        ]
+        assert sorted(titles) == sorted(set(titles)), "nothing is filed twice"
+
+    def test_a_runtime_folder_that_cannot_be_made_is_named(self, place: Place) -> None:
+        (place.root / ".claude").write_text("mine\n", encoding="utf-8")
+        done = place.run(place.plan("Add a"), "--agent", place.agent(WORKS), "--yes")
+        refused(done, 9, "cannot create", ".claude/runtime")
+        assert (place.root / ".claude").read_text(encoding="utf-8") == "mine\n"
+        assert not (place.root.parent / "shop.worktrees").exists()
 
 
 class TestHelp:
