@@ -5,17 +5,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 
 use mio::{Poll, Waker};
 
-use super::driver::{Finished, UnitEvent};
 use super::mark::{self, Mark};
-use super::pool::Pool;
 use super::reactor::{Command, Inbox, OwnerId, Reactor, WAKER};
-use super::spec::UnitSpec;
 use super::watcher::{self, Containment};
 use super::{output, process, scan};
 
@@ -219,16 +215,4 @@ pub fn contain() -> Result<(&'static str, OsString), EngineError> {
     let _ = tried.recv();
     let outer = std::env::var_os(mark::VARIABLE);
     Ok((mark::VARIABLE, engine.mark.value(outer.as_deref())))
-}
-
-/// Runs one child to its end, with its time limit and capture, and waits for it.
-pub fn run_command(spec: UnitSpec) -> Result<Finished, EngineError> {
-    let pool = Pool::new(NonZeroUsize::new(1))?;
-    pool.submit(spec)?;
-    while let Some(event) = pool.next(None) {
-        if let UnitEvent::Finished(finished) = event {
-            return Ok(finished);
-        }
-    }
-    Err(EngineError::Gone)
 }

@@ -36,13 +36,13 @@ mod unit;
 pub mod watcher;
 
 pub use driver::{Driver, Finished, Processes, UnitEvent};
-pub use engine::{EngineError, contain, run_command, set_watcher_command};
+pub use engine::{EngineError, contain, set_watcher_command};
 pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,
 };
 pub use machine::Machine;
 pub use output::{Captured, CapturedStream, Newlines, decode};
-pub use pool::Pool;
+pub use pool::{Pool, run_command};
 pub use real::RealProcesses;
 pub use spec::{Capture, Stdin, UnitSpec};

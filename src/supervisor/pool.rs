@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock;
-use super::driver::UnitEvent;
+use super::driver::{Finished, UnitEvent};
 use super::engine::{Engine, EngineError};
 use super::event::{CancelReason, Input, UnitId};
 use super::reactor::{Command, OwnerId};
@@ -206,4 +206,16 @@ impl Drop for Pool {
         }
         self.engine.send(Command::Remove { owner: self.owner });
     }
+}
+
+/// Runs one child to its end, with its time limit and capture, and waits for it.
+pub fn run_command(spec: UnitSpec) -> Result<Finished, EngineError> {
+    let pool = Pool::new(NonZeroUsize::new(1))?;
+    pool.submit(spec)?;
+    while let Some(event) = pool.next(None) {
+        if let UnitEvent::Finished(finished) = event {
+            return Ok(finished);
+        }
+    }
+    Err(EngineError::Gone)
 }
