@@ -20,7 +20,7 @@ use super::record::{Body, Class, Intent, Record, Start, VERSION};
 use super::state::State;
 use super::status::status_file;
 use super::summary::Summary;
-use super::unit::{Role, unit_end};
+use super::unit::{Role, ended_well, unit_end};
 
 /// How an orchestration came out.
 #[derive(Debug, Clone, PartialEq)]
@@ -242,7 +242,11 @@ impl<'a, W: World> Driver<'a, W> {
                 let Some((agent, role)) = self.units.remove(&finished.unit) else {
                     return;
                 };
-                let tail = self.world.log_tail(agent);
+                let tail = if ended_well(&finished.outcome) {
+                    String::new()
+                } else {
+                    self.world.log_tail(agent)
+                };
                 let end = unit_end(role, &finished, &tail, &self.state.start.settings);
                 let text = format!("Agent-{agent}: {role} ended: {}\n", end.outcome);
                 self.world.log(Log::Session, text.as_bytes());

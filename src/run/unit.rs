@@ -53,7 +53,12 @@ impl Role {
 /// The most of a log that goes into a record, in bytes.
 const EXCERPT: usize = 4096;
 
-/// How a unit ended, as its record says it. `tail` is the end of its log, redacted.
+/// Whether a unit's end is no failure; what it left behind was ended, and is none either.
+pub const fn ended_well(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Success | Outcome::Leaked(Exit::Code(0)))
+}
+
+/// How a unit ended, as its record says it. `tail` is the end of its log, redacted; only a failure needs it.
 pub fn unit_end(role: Role, finished: &Finished, tail: &str, settings: &Settings) -> UnitEnd {
     let failure = failure(role, &finished.outcome, tail, settings);
     let (name, exit_code) = name(&finished.outcome);
