@@ -23,7 +23,20 @@ use crate::error::Error;
 pub trait Forge: Send + Sync {
     /// Carries out one request. A failed one may be repeated: it creates nothing twice.
     fn perform(&self, request: &Request) -> Result<Reply, ForgeError>;
+
+    /// Ends every wait, of calls under way and of those to come: they answer
+    /// [`ForgeError::Interrupted`]. What was sent already is not taken back.
+    fn interrupt(&self) {}
+
+    /// Tells `listener` of every exchange and every wait from now on, one line each, without
+    /// bodies and tokens. For the session log.
+    fn listen(&self, listener: Listener) {
+        drop(listener);
+    }
 }
+
+/// Who hears of exchanges; called from the threads that make them.
+pub type Listener = Box<dyn Fn(&str) + Send + Sync>;
 
 /// What can be asked of a forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +58,18 @@ pub enum Request {
         marker: Marker,
         /// Labels to add.
         labels: Vec<String>,
+        /// The issue that it is to be a sub-issue of, where the forge knows such links.
+        parent: Option<u64>,
     },
     /// Reads an issue. Answered by [`Reply::Issue`].
     Issue {
         /// The issue.
+        number: u64,
+    },
+    /// Reads the native sub-issues of an issue, open and closed, in their order. Answered by
+    /// [`Reply::Issues`]; a forge without such links has none.
+    SubIssues {
+        /// The issue above them.
         number: u64,
     },
     /// Finds everything that carries a marker of this master. Answered by [`Reply::Marked`].
@@ -76,6 +97,8 @@ pub struct NewIssue {
     pub body: String,
     /// Made where they do not exist.
     pub labels: Vec<String>,
+    /// The issue that it is to be a sub-issue of, where the forge knows such links.
+    pub parent: Option<u64>,
 }
 
 /// A change request to be.
@@ -139,6 +162,11 @@ pub enum Reply {
     Created(Created),
     /// The issue.
     Issue(Issue),
+    /// Several issues.
+    Issues {
+        /// In the forge's order.
+        issues: Vec<Issue>,
+    },
     /// Everything found, by number.
     Marked {
         /// By number.
@@ -174,6 +202,10 @@ pub struct Issue {
     pub labels: Vec<String>,
     /// What people open.
     pub url: String,
+    /// Our marker, where its text begins with one.
+    pub marker: Option<Marker>,
+    /// Who wrote it may not write to the repository: their login. Its text is a stranger's.
+    pub stranger: Option<String>,
 }
 
 /// An object that carries one of our markers.
@@ -214,6 +246,8 @@ pub enum ForgeError {
         status: u16,
         /// What it said.
         reason: String,
+        /// What to do about it, one line.
+        remedy: String,
     },
     /// It does not have the object.
     #[error("{what} was not found")]
@@ -227,6 +261,9 @@ pub enum ForgeError {
         /// When to ask again, in seconds since 1970; `None` where it did not say.
         until: Option<i64>,
     },
+    /// [`Forge::interrupt`] ended it.
+    #[error("interrupted")]
+    Interrupted,
     /// It cannot be talked to.
     #[error("the forge cannot be reached: {reason}")]
     Unreachable {
@@ -259,7 +296,9 @@ impl ForgeError {
         match self {
             Self::Limited { .. } | Self::Unreachable { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
-            Self::NotFound { .. } | Self::Corrupt { .. } | Self::Io { .. } => false,
+            Self::NotFound { .. } | Self::Corrupt { .. } | Self::Io { .. } | Self::Interrupted => {
+                false
+            }
         }
     }
 }
@@ -290,10 +329,16 @@ impl From<ForgeError> for Error {
                 what,
                 status,
                 reason,
+                remedy,
             } => forge(
                 format!("the forge refused to {what}"),
                 format!("{reason} (status {status})"),
-                "check that the token may write to this repository",
+                &remedy,
+            ),
+            ForgeError::Interrupted => forge(
+                "the forge was not asked".into(),
+                "interrupted".into(),
+                "run the same command again",
             ),
             ForgeError::NotFound { what } => forge(
                 what,

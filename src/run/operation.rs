@@ -147,6 +147,7 @@ impl Site {
                         title: found.title(),
                         body: found.body(&self.redactor),
                         labels: DIAGNOSTIC_LABELS.map(str::to_owned).into(),
+                        parent: None,
                     })
                 });
                 debug_assert_eq!(agent, task.spec.agent);
@@ -195,11 +196,13 @@ impl Site {
     fn file_sub_issue(state: &State, task: &Task) -> Request {
         let marker = marker(state, task, MarkerKind::SubIssue);
         let labels = SUB_ISSUE_LABELS.map(str::to_owned).into();
+        let parent = Some(state.start.master.number);
         if let Some(number) = task.spec.adopts {
             return Request::Adopt {
                 number,
                 marker,
                 labels,
+                parent,
             };
         }
         let issue = sub_issue(state, task);
@@ -208,6 +211,7 @@ impl Site {
             title: issue.title(),
             body: issue.body(),
             labels,
+            parent,
         })
     }
 

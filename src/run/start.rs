@@ -219,6 +219,7 @@ impl Prepared {
             title: self.title(),
             body: self.text.clone(),
             labels: vec!["parallel-orchestration".to_owned()],
+            parent: None,
         }))?;
         let Reply::Created(created) = reply else {
             return Err(unexpected(&reply));

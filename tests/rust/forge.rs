@@ -73,6 +73,7 @@ fn issue(task: &str) -> Request {
         title: format!("[Master #1] Sub-task: {task}"),
         body: "**Master Issue**: #1\n".into(),
         labels: vec!["sub-issue".into()],
+        parent: None,
     })
 }
 
@@ -208,6 +209,7 @@ fn an_adopted_issue_keeps_its_text_and_is_found_by_its_task() {
         number: 5,
         marker,
         labels: vec!["sub-issue".into()],
+        parent: None,
     };
     assert!(scene.created(&adopt).existed);
     scene.created(&adopt);

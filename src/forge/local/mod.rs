@@ -162,9 +162,11 @@ impl LocalForge {
             return Err(ForgeError::NotFound { what });
         };
         let document = store.read(Kind::Issue, number)?;
-        let (_, body) = Marker::split(&document.body);
+        let (marker, body) = Marker::split(&document.body);
         Ok(Issue {
             number,
+            marker,
+            stranger: None,
             body: body.to_owned(),
             url: self.store.shown(Kind::Issue, number),
             title: document.front.title,
@@ -227,8 +229,10 @@ impl Forge for LocalForge {
                 number,
                 marker,
                 labels,
+                parent: _,
             } => self.adopt(*number, marker, labels).map(Reply::Created),
             Request::Issue { number } => self.issue(*number).map(Reply::Issue),
+            Request::SubIssues { .. } => Ok(Reply::Issues { issues: Vec::new() }),
             Request::Marked { master } => self.marked(master).map(|found| Reply::Marked { found }),
             Request::Close { number, why } => self.close(*number, *why).map(|()| Reply::Done),
         }

@@ -236,7 +236,10 @@ impl SimWorld {
             Request::CreatePull(pull) => &pull.marker,
             Request::Comment(comment) => &comment.marker,
             Request::Adopt { marker, .. } => marker,
-            Request::Issue { .. } | Request::Marked { .. } | Request::Close { .. } => {
+            Request::Issue { .. }
+            | Request::SubIssues { .. }
+            | Request::Marked { .. }
+            | Request::Close { .. } => {
                 return Completion::ForgeFailed {
                     intent,
                     reason: "not asked in a run".to_owned(),
