@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -99,8 +98,7 @@ def say(text: str, **cost) -> Answer:
 
 def call(tool: str, /, **arguments) -> Answer:
     """Call a tool."""
-    block = {"type": "tool_use", "name": tool, "input": arguments}
-    return Answer(({**block, "id": f"toolu_{uuid.uuid4().hex[:24]}"},))
+    return Answer(({"type": "tool_use", "name": tool, "input": arguments},))
 
 
 def together(*answers: Answer, **cost) -> Answer:

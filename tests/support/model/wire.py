@@ -11,7 +11,7 @@ def message(answer, model: str) -> dict:
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": list(answer.blocks),
+        "content": [_named(block) for block in answer.blocks],
         "stop_reason": answer.stop_reason,
         "stop_sequence": None,
         "usage": _usage(answer.input_tokens, answer.output_tokens),
@@ -24,11 +24,18 @@ def events(answer, model: str):
     opening = {**whole, "content": [], "stop_reason": None}
     opening["usage"] = _usage(answer.input_tokens, 1)
     yield _event("message_start", message=opening)
-    for index, block in enumerate(answer.blocks):
+    for index, block in enumerate(whole["content"]):
         yield from _block(index, block)
     delta = {"stop_reason": answer.stop_reason, "stop_sequence": None}
     yield _event("message_delta", delta=delta, usage={"output_tokens": answer.output_tokens})
     yield _event("message_stop")
+
+
+def _named(block: dict) -> dict:
+    """The block, a tool call with an id of its own: a step may be played twice."""
+    if block["type"] != "tool_use":
+        return block
+    return {**block, "id": f"toolu_{uuid.uuid4().hex[:24]}"}
 
 
 def _block(index: int, block: dict):
