@@ -1,4 +1,4 @@
-//! One agent command line: how it is called, what it is told, what it may see.
+//! One agent command line: how it is called, what it is told, what it may see, what it prints.
 //!
 //! Pure. Finding the executable and starting it are the business of [`crate::run::prepare`] and
 //! [`crate::supervisor`].
@@ -6,5 +6,7 @@
 pub mod command;
 pub mod environment;
 pub mod prompt;
+pub mod stream;
 
 pub use command::{Agent, Invocation};
+pub use stream::{AgentResult, Sign, Stream, Usage, Verdict};
