@@ -31,13 +31,23 @@ enum Program {
 }
 
 /// An agent that can be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     program: Program,
     name: String,
     model: Option<String>,
     permission_mode: String,
+    budget_usd: Option<f64>,
     notices: Vec<String>,
+}
+
+/// The conversation that a start of an agent begins or goes on with, by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session<'a> {
+    /// One that does not exist yet: Claude Code refuses an id that it has seen.
+    New(&'a str),
+    /// One that exists: Claude Code refuses an id that it has not seen.
+    Resume(&'a str),
 }
 
 /// One start of an agent.
@@ -55,12 +65,14 @@ impl Agent {
     /// Picks the agent: what was asked for, else what `AMPLIHACK_DELEGATE` says, else Claude Code.
     ///
     /// A delegate that is not known warns and means Claude Code; anything else that is no name of
-    /// ours is a command line, split as a shell would.
+    /// ours is a command line, split as a shell would. The budget is one agent's, in US dollars,
+    /// and counts from each start, that of a resumed session too; only Claude Code keeps one.
     pub fn resolve(
         requested: Option<&str>,
         delegate: Option<&str>,
         model: Option<&str>,
         permission_mode: Option<&str>,
+        budget_usd: Option<f64>,
     ) -> Result<Self> {
         let mut notices = Vec::new();
         let name = match (requested, delegate) {
@@ -98,6 +110,7 @@ impl Agent {
             name,
             model,
             permission_mode,
+            budget_usd,
             notices,
         })
     }
@@ -149,41 +162,21 @@ impl Agent {
     }
 
     /// The command line for one prompt.
-    pub fn invocation(&self, prompt: &str, session: Option<&str>) -> Invocation {
-        let model = self
-            .model
-            .iter()
-            .flat_map(|model| ["--model".to_owned(), model.clone()]);
-        let words: Vec<String> = match &self.program {
-            Program::Claude => [
-                "claude",
-                "-p",
-                "--output-format",
-                "stream-json",
-                "--verbose",
+    pub fn invocation(&self, prompt: &str, session: Option<Session<'_>>) -> Invocation {
+        let words = match &self.program {
+            Program::Claude => self.claude(session),
+            Program::Copilot => [
+                words(["amplihack", "copilot", "--", "--allow-all-tools"]),
+                prompt_argument(prompt),
+                option("--model", self.model.as_ref()),
             ]
-            .map(str::to_owned)
-            .into_iter()
-            .chain(
-                session
-                    .iter()
-                    .flat_map(|id| ["--session-id".to_owned(), (*id).to_owned()]),
-            )
-            .chain(["--permission-mode".to_owned(), self.permission_mode.clone()])
-            .chain(model)
-            .collect(),
-            Program::Copilot => ["amplihack", "copilot", "--", "--allow-all-tools"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(prompt_argument(prompt))
-                .chain(model)
-                .collect(),
-            Program::Amplifier => ["amplihack", "amplifier", "--dangerously-skip-permissions"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain(prompt_argument(prompt))
-                .chain(model)
-                .collect(),
+            .concat(),
+            Program::Amplifier => [
+                words(["amplihack", "amplifier", "--dangerously-skip-permissions"]),
+                prompt_argument(prompt),
+                option("--model", self.model.as_ref()),
+            ]
+            .concat(),
             Program::Other(words) => words.clone(),
         };
         let mut words = words.into_iter().map(OsString::from);
@@ -193,6 +186,37 @@ impl Agent {
             stdin: prompt.as_bytes().to_vec(),
         }
     }
+
+    fn claude(&self, session: Option<Session<'_>>) -> Vec<String> {
+        let session = match session {
+            Some(Session::New(id)) => option("--session-id", Some(id)),
+            Some(Session::Resume(id)) => option("--resume", Some(id)),
+            None => Vec::new(),
+        };
+        [
+            words([
+                "claude",
+                "-p",
+                "--output-format",
+                "stream-json",
+                "--verbose",
+            ]),
+            session,
+            option("--permission-mode", Some(&self.permission_mode)),
+            option("--model", self.model.as_ref()),
+            option("--max-budget-usd", self.budget_usd),
+        ]
+        .concat()
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+    words.map(str::to_owned).to_vec()
+}
+
+/// An option with its value, where there is one.
+fn option(name: &str, value: Option<impl ToString>) -> Vec<String> {
+    value.map_or_else(Vec::new, |value| vec![name.to_owned(), value.to_string()])
 }
 
 fn alias(name: &str) -> Option<&'static str> {
@@ -229,7 +253,7 @@ mod tests {
     use super::*;
 
     fn line(agent: &Agent, prompt: &str) -> String {
-        let invocation = agent.invocation(prompt, Some("SESSION"));
+        let invocation = agent.invocation(prompt, Some(Session::New("SESSION")));
         let words = std::iter::once(&invocation.program).chain(&invocation.args);
         words
             .map(|word| word.to_string_lossy())
@@ -238,13 +262,21 @@ mod tests {
     }
 
     fn agent(requested: Option<&str>, delegate: Option<&str>) -> Agent {
-        Agent::resolve(requested, delegate, Some("opus"), None).unwrap()
+        Agent::resolve(requested, delegate, Some("opus"), None, None).unwrap()
     }
 
     #[test]
     fn claude_reads_its_prompt_and_streams_json() {
         insta::assert_snapshot!(line(&agent(None, None), "Do it"), @"claude -p --output-format stream-json --verbose --session-id SESSION --permission-mode bypassPermissions --model opus");
         assert_eq!(agent(None, None).invocation("Do it", None).stdin, b"Do it");
+    }
+
+    #[test]
+    fn claude_goes_on_with_a_session_within_a_budget() {
+        let agent = Agent::resolve(None, None, None, Some("acceptEdits"), Some(2.5)).unwrap();
+        let invocation = agent.invocation("Do it", Some(Session::Resume("SESSION")));
+        let words: Vec<_> = invocation.args.iter().filter_map(|w| w.to_str()).collect();
+        insta::assert_snapshot!(words.join(" "), @"-p --output-format stream-json --verbose --resume SESSION --permission-mode acceptEdits --max-budget-usd 2.5");
     }
 
     #[test]
@@ -292,7 +324,7 @@ mod tests {
     #[test]
     fn an_agent_that_cannot_be_split_is_refused() {
         for line in ["", "  ", "agent 'unclosed"] {
-            let error = Agent::resolve(Some(line), None, None, None).unwrap_err();
+            let error = Agent::resolve(Some(line), None, None, None, None).unwrap_err();
             assert!(error.to_string().starts_with("--agent is "), "{error}");
         }
     }
@@ -303,7 +335,7 @@ mod tests {
         assert!(bypassing.check_privileges(true, false).is_err());
         assert!(bypassing.check_privileges(true, true).is_ok());
         assert!(bypassing.check_privileges(false, false).is_ok());
-        let asking = Agent::resolve(None, None, None, Some("acceptEdits")).unwrap();
+        let asking = Agent::resolve(None, None, None, Some("acceptEdits"), None).unwrap();
         assert!(asking.check_privileges(true, false).is_ok());
         assert!(
             agent(Some("copilot"), None)

@@ -8,5 +8,5 @@ pub mod environment;
 pub mod prompt;
 pub mod stream;
 
-pub use command::{Agent, Invocation};
+pub use command::{Agent, Invocation, Session};
 pub use stream::{AgentResult, Sign, Stream, Usage, Verdict};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::agent::environment::{Assignment, Environment, set};
 use crate::agent::prompt::{Brief, prompt};
-use crate::agent::{Agent, Invocation};
+use crate::agent::{Agent, Invocation, Session};
 use crate::forge::{Changes, Marker, MarkerKind, NewComment, NewIssue, NewPull, Request};
 use crate::report::diagnostic::Diagnostic;
 use crate::report::issue::{DIAGNOSTIC_LABELS, Pull, SUB_ISSUE_LABELS, SubIssue};
@@ -267,7 +267,9 @@ impl Site {
             program,
             args,
             stdin,
-        } = self.agent.invocation(&text, task.session.as_deref());
+        } = self
+            .agent
+            .invocation(&text, task.session.as_deref().map(Session::New));
         self.unit(state, task, program, args, Stdin::Bytes(stdin))
     }
 
@@ -320,7 +322,7 @@ impl Site {
     #[cfg(test)]
     pub(crate) fn for_simulation(start: &super::record::Start) -> Self {
         let layout = Layout::beside(std::path::Path::new("/sim/repository"));
-        let agent = Agent::resolve(Some("scripted-agent"), None, None, None).unwrap();
+        let agent = Agent::resolve(Some("scripted-agent"), None, None, None, None).unwrap();
         let master = Master::Local(start.master.number);
         Self::new(layout, master, agent, Vec::new(), Redactor::default())
     }

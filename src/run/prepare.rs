@@ -249,6 +249,7 @@ fn find_agent(
         resolved.delegate.as_deref(),
         options.model.as_deref(),
         options.permission_mode.as_deref(),
+        None,
     )?;
     let agent = match find_executable(agent.executable(), environment) {
         // Agents run elsewhere, so a path is meant as seen from here.
