@@ -151,6 +151,11 @@ impl Agent {
         self.program == Program::Claude
     }
 
+    /// Whether its standard output is a stream that [`super::stream`] reads.
+    pub fn streams(&self) -> bool {
+        self.program == Program::Claude
+    }
+
     /// Refuses what Claude Code itself would refuse: as root it does not run without permission
     /// questions, unless `IS_SANDBOX` says that this is a sandbox.
     pub fn check_privileges(&self, root: bool, sandbox: bool) -> Result<()> {

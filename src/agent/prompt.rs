@@ -26,6 +26,8 @@ pub struct Brief<'a> {
     pub status_file: &'a str,
     /// The command that will be run on the result.
     pub verify: Option<&'a str>,
+    /// The agent has begun before, and goes on in the same session.
+    pub resumes: bool,
 }
 
 /// The prompt of one task.
@@ -47,8 +49,14 @@ pub fn prompt(brief: &Brief<'_>) -> String {
     let verify = brief.verify.map_or_else(String::new, |command| {
         format!("- When you are done this command must pass, run by `sh -c` here: {command}\n")
     });
+    let resumed = if brief.resumes {
+        "You were interrupted while you worked on this task, by a limit of the model's provider. \
+         Look at what is there already, and go on where you stopped. Once more the whole of it:\n\n"
+    } else {
+        ""
+    };
     format!(
-        "You are one of several agents that work at the same time, each on a task of its own, \
+        "{resumed}You are one of several agents that work at the same time, each on a task of its own, \
          each in a git worktree of its own. Do the task below, completely, and nothing else.\n\
          \n\
          # Your task\n\
@@ -107,6 +115,7 @@ mod tests {
             working_dir: "/w",
             status_file: "/w/.agent_status.json",
             verify: Some("make test"),
+            resumes: false,
         }
     }
 

@@ -148,12 +148,9 @@ impl Console {
                 message,
             } => format!("warning: {message}"),
             EventKind::PoolPaused { reason, until } => {
-                let until = until
-                    .as_deref()
-                    .map(|time| format!(" until {}", self.clock(time)));
                 format!(
-                    "note: no new agent starts{}: {reason}",
-                    until.unwrap_or_default()
+                    "note: no agent starts until {}: {reason}",
+                    self.clock(until)
                 )
             }
             EventKind::PoolResumed => "note: agents start again".to_owned(),
@@ -417,11 +414,11 @@ mod tests {
             })
         };
         let reason = "usage limit".to_owned();
-        let until = Some("2025-12-01T12:30:00Z".to_owned());
+        let until = "2025-12-01T12:30:00Z".to_owned();
         let pause = EventKind::PoolPaused { reason, until };
         assert_eq!(
             note(pause),
-            ["note: no new agent starts until 13:30: usage limit"]
+            ["note: no agent starts until 13:30: usage limit"]
         );
         let warning = EventKind::Warning {
             agent: Some(2),

@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, Kind, Result};
-use crate::supervisor::{CancelReason, UnitEvent, UnitId};
+use crate::supervisor::{CancelReason, OutputStream, UnitEvent, UnitId};
 use crate::world::{Completion, Fact, Log, World};
 
 use super::failure::{ErrorType, Failure, Stage};
+use super::hearing::{Hearing, Said};
 use super::journal;
-use super::machine::decide;
+use super::machine::{decide, pause_is_over};
 use super::operation::{Site, Step};
 use super::publish::publish;
 use super::record::{Body, Class, Intent, Record, Start, VERSION};
@@ -45,6 +46,8 @@ pub struct Driver<'a, W: World> {
     pending: Vec<Record>,
     lines: String,
     units: BTreeMap<UnitId, (u32, Role)>,
+    /// Agents at work that stream what they do.
+    hearing: Hearing,
     /// Agents whose status file is behind.
     stale: BTreeSet<u32>,
     /// Agents whose status claim was complained about.
@@ -67,6 +70,7 @@ impl<'a, W: World> Driver<'a, W> {
             pending: Vec::new(),
             lines: String::new(),
             units: BTreeMap::new(),
+            hearing: Hearing::default(),
             stale: BTreeSet::new(),
             complained: BTreeSet::new(),
         };
@@ -104,9 +108,29 @@ impl<'a, W: World> Driver<'a, W> {
                     summary: self.state.summary(),
                 });
             }
+            self.set_alarm();
             for fact in self.world.next() {
                 self.absorb(fact)?;
             }
+        }
+    }
+
+    /// Sees to it that the run wakes up when a pause ends, or when an agent should be gone.
+    fn set_alarm(&mut self) {
+        let pause_ends = self.state.paused.map(|until| {
+            let milliseconds = until.saturating_sub(self.world.wall()).max(0);
+            self.world.now() + milliseconds.unsigned_abs() * 1000
+        });
+        let at = pause_ends.into_iter().chain(self.hearing.next_leave());
+        self.world.wake_at(at.min());
+    }
+
+    fn wake(&mut self) {
+        for unit in self.hearing.dismiss(self.world.now()) {
+            self.world.end_unit(unit, CancelReason::Requested);
+        }
+        if pause_is_over(&self.state, self.world.wall()) {
+            self.note(Body::PoolResumed);
         }
     }
 
@@ -142,6 +166,7 @@ impl<'a, W: World> Driver<'a, W> {
     fn choose_session(&mut self, intent: Intent) {
         if let Intent::StartAgent { agent, .. } = intent
             && self.site.takes_session()
+            && !self.state.task(agent).is_some_and(|task| task.resumes)
         {
             let session = self.world.uuid();
             self.note(Body::SessionChosen { agent, session });
@@ -162,6 +187,9 @@ impl<'a, W: World> Driver<'a, W> {
                 }
                 let unit = self.world.submit(*spec);
                 self.units.insert(unit, (agent, role));
+                if role == Role::Agent && self.site.streams() {
+                    self.hearing.open(unit, agent);
+                }
             }
             Some(Step::Summary) => {
                 let problem = self.write_summary().err().map(|error| error.to_string());
@@ -199,6 +227,7 @@ impl<'a, W: World> Driver<'a, W> {
                     self.world.log(Log::Session, text.as_bytes());
                 }
             }
+            Fact::Woke => self.wake(),
             Fact::Said(text) => self.world.log(Log::Session, text.as_bytes()),
             Fact::Beat => {
                 let alive = self.state.tasks.iter().filter(|task| task.is_under_way());
@@ -233,21 +262,40 @@ impl<'a, W: World> Driver<'a, W> {
                     });
                 }
             }
-            UnitEvent::Output { unit, chunk, .. } => {
+            UnitEvent::Output {
+                unit,
+                stream,
+                chunk,
+            } => {
                 if let Some(&(agent, _)) = self.units.get(&unit) {
-                    self.world.log(Log::Agent(agent), &chunk.bytes());
+                    let bytes = chunk.bytes();
+                    self.world.log(Log::Agent(agent), &bytes);
+                    if stream == OutputStream::Stdout {
+                        let said = self.hearing.hear(unit, &bytes, self.world.now());
+                        self.take_in(agent, said);
+                    }
                 }
             }
             UnitEvent::Finished(finished) => {
                 let Some((agent, role)) = self.units.remove(&finished.unit) else {
                     return;
                 };
+                let (said, farewell) = self.hearing.close(finished.unit, self.world.now());
+                self.take_in(agent, said);
                 let tail = if ended_well(&finished.outcome) {
                     String::new()
                 } else {
                     self.world.log_tail(agent)
                 };
-                let end = unit_end(role, &finished, &tail, &self.state.start.settings);
+                let overloads = self.state.task(agent).map_or(0, |task| task.overloads);
+                let end = unit_end(
+                    role,
+                    &finished,
+                    farewell.as_ref(),
+                    overloads,
+                    &tail,
+                    &self.state.start.settings,
+                );
                 let text = format!("Agent-{agent}: {role} ended: {}\n", end.outcome);
                 self.world.log(Log::Session, text.as_bytes());
                 if role == Role::Agent {
@@ -277,6 +325,7 @@ impl<'a, W: World> Driver<'a, W> {
                 head,
             },
             Completion::Inspected { agent, proof } => Body::Inspected { agent, proof },
+            Completion::Pushed { agent, branch } => Body::Pushed { agent, branch },
             Completion::Cleaned { agent, kept } => Body::Cleaned { agent, kept },
             Completion::Failed { agent, failure } => Body::StepFailed { agent, failure },
             Completion::Filed { intent, filed } => match intent {
@@ -312,6 +361,16 @@ impl<'a, W: World> Driver<'a, W> {
         };
         self.note(body);
         Ok(())
+    }
+
+    /// What an agent said in its stream.
+    fn take_in(&mut self, agent: u32, said: Vec<Said>) {
+        for said in said {
+            match said {
+                Said::Progress { stage, percent } => self.absorb_claim(agent, Some(stage), percent),
+                Said::Record(body) => self.note(body),
+            }
+        }
     }
 
     fn absorb_claim(&mut self, agent: u32, stage: Option<String>, percent: Option<u8>) {

@@ -126,6 +126,17 @@ pub enum EventKind {
         /// 0 to 100.
         percent: u8,
     },
+    /// What an agent has used so far, as it says.
+    AgentUsage {
+        /// The agent.
+        agent: u32,
+        /// Tokens that it read, cached ones included.
+        input_tokens: u64,
+        /// Tokens that it wrote.
+        output_tokens: u64,
+        /// US dollars, once it says so.
+        cost_usd: Option<f64>,
+    },
     /// An agent's process ended.
     AgentFinished {
         /// The agent.
@@ -196,8 +207,8 @@ pub enum EventKind {
     PoolPaused {
         /// Why.
         reason: String,
-        /// RFC 3339 in UTC, where the end is known.
-        until: Option<String>,
+        /// RFC 3339 in UTC.
+        until: String,
     },
     /// Agents start again.
     PoolResumed,

@@ -5,8 +5,13 @@
 //! the intents among them, and asks again. A restart needs nothing else: replay, then ask.
 
 use super::failure::{ErrorType, Failure, Stage};
-use super::record::{Body, Intent};
+use super::record::{Again, Body, Intent};
 use super::state::{State, Step, Task};
+
+/// The first pause where the provider names no time, in milliseconds.
+const FIRST_PAUSE: i64 = 60_000;
+/// The longest such pause, in milliseconds.
+const LONGEST_PAUSE: i64 = 15 * 60_000;
 
 /// The decisions that are due now, in order; empty where only facts can move things on.
 ///
@@ -20,7 +25,11 @@ pub fn decide(state: &State) -> Vec<Body> {
         end_interrupted(state, &mut due);
     } else {
         file_sub_issues(state, &mut due);
+        if state.is_out_of_budget() {
+            end_unaffordable(state, &mut due);
+        }
         start_batch(state, &mut due);
+        pause(state, &mut due);
         admit(state, &mut due);
         move_on(state, &mut due);
     }
@@ -64,8 +73,41 @@ fn start_batch(state: &State, due: &mut Vec<Body>) {
     }
 }
 
+/// Where an agent met a limit of its provider, the pool waits: until the provider's own time, or
+/// a minute, doubled with every pause that did not help, up to a quarter of an hour.
+fn pause(state: &State, due: &mut Vec<Body>) {
+    let (reason, until) = match state.limit_met {
+        None | Some(Again::NoSession) => return,
+        Some(Again::Overloaded) => ("the model's provider is overloaded", None),
+        Some(Again::UsageLimit { until }) => ("the account's usage limit is reached", until),
+    };
+    let patience = FIRST_PAUSE.saturating_mul(1 << state.pauses.min(8));
+    let now = state.wall(state.at);
+    let until = match until {
+        Some(seconds) => seconds.saturating_mul(1000),
+        None => now + patience.min(LONGEST_PAUSE),
+    };
+    due.push(Body::PoolPaused {
+        reason: reason.to_owned(),
+        until: until.max(state.paused.unwrap_or(now)),
+    });
+}
+
+/// Whether the pool may go on at `wall`, in milliseconds since 1970.
+pub fn pause_is_over(state: &State, wall: i64) -> bool {
+    state.paused.is_some_and(|until| wall >= until)
+}
+
+/// Whether agents may start.
+fn is_open(state: &State) -> bool {
+    state.paused.is_none() && state.limit_met.is_none() && !state.is_out_of_budget()
+}
+
 /// Gives free slots to waiting tasks, in the order of their agents.
 fn admit(state: &State, due: &mut Vec<Body>) {
+    if !is_open(state) {
+        return;
+    }
     let busy = state.tasks.iter().filter(|task| task.holds_slot()).count();
     let free = state.start.settings.max_workers.saturating_sub(busy);
     let waiting = state
@@ -82,6 +124,7 @@ fn admit(state: &State, due: &mut Vec<Body>) {
 /// Moves every idle task with a slot one step on.
 fn move_on(state: &State, due: &mut Vec<Body>) {
     let settings = &state.start.settings;
+    let is_open = is_open(state);
     for task in state.tasks.iter().filter(|task| task.doing.is_none()) {
         let agent = task.spec.agent;
         let start = Intent::StartAgent {
@@ -89,11 +132,15 @@ fn move_on(state: &State, due: &mut Vec<Body>) {
             attempt: task.attempts + 1,
         };
         let next = match task.step {
+            Step::Prepared | Step::SetUp if !is_open => continue,
             Step::Prepared if settings.setup.is_some() => Intent::Setup { agent },
             Step::Prepared | Step::SetUp => start,
             Step::Ran => Intent::Inspect { agent },
             Step::Inspected if settings.verify.is_some() => Intent::Verify { agent },
-            Step::Inspected | Step::Verified => Intent::OpenPull { agent },
+            Step::Inspected | Step::Verified if state.start.remote.is_some() => {
+                Intent::Push { agent }
+            }
+            Step::Inspected | Step::Verified | Step::Pushed => Intent::OpenPull { agent },
             Step::Ended if task.failure.is_some() => Intent::FileDiagnostic { agent },
             Step::Ended if settings.keep_worktrees => {
                 due.push(Body::Cleaned { agent, kept: None });
@@ -103,6 +150,24 @@ fn move_on(state: &State, due: &mut Vec<Body>) {
             Step::Planned | Step::Filed | Step::Settled | Step::Closed => continue,
         };
         due.push(intend(next));
+    }
+}
+
+/// A budget that is used up ends what has not begun to work; agents at work end by themselves.
+fn end_unaffordable(state: &State, due: &mut Vec<Body>) {
+    let waits = |task: &&Task| {
+        task.doing.is_none() && matches!(task.step, Step::Filed | Step::Prepared | Step::SetUp)
+    };
+    let budget = state.start.settings.budget_usd.unwrap_or_default();
+    for task in state.tasks.iter().filter(waits) {
+        due.push(Body::StepFailed {
+            agent: task.spec.agent,
+            failure: Failure::new(
+                Stage::Implementation,
+                ErrorType::Cancelled,
+                format!("the budget of ${budget:.2} was used up before its agent could start"),
+            ),
+        });
     }
 }
 
@@ -162,6 +227,7 @@ const fn intend(intent: Intent) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::stream::Usage;
     use crate::run::record::tests_support::{spec, start};
     use crate::run::record::{Filed, Proof, Record, Settings, UnitEnd, VERSION};
 
@@ -247,6 +313,8 @@ mod tests {
                 seconds: 1.0,
                 failure: None,
                 excerpt: None,
+                usage: None,
+                again: None,
             };
             self.tell(Body::AgentEnded {
                 agent,
@@ -301,6 +369,8 @@ mod tests {
             seconds: 1.0,
             failure: None,
             excerpt: None,
+            usage: None,
+            again: None,
         };
         run.tell(Body::VerifyEnded { agent: 1, end });
         let next = run.decide();
@@ -321,6 +391,113 @@ mod tests {
         });
         assert_eq!(run.decide(), [Intent::Prepare { agent: 2 }]);
         assert_eq!(run.state.batch, 2);
+    }
+
+    /// An agent whose attempt does not count.
+    fn sent_away(run: &mut Stepped, agent: u32, again: Again) {
+        let end = UnitEnd {
+            outcome: "failed".to_owned(),
+            exit_code: Some(1),
+            seconds: 1.0,
+            failure: None,
+            excerpt: None,
+            usage: None,
+            again: Some(again),
+        };
+        run.tell(Body::AgentEnded {
+            agent,
+            attempt: 1,
+            end,
+        });
+    }
+
+    #[test]
+    fn a_usage_limit_pauses_the_pool_until_its_reset_and_costs_no_attempt() {
+        let mut run = Stepped::new(2, |settings| settings.max_workers = 1);
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        run.tell(Body::SessionChosen {
+            agent: 1,
+            session: "s".to_owned(),
+        });
+        let until = Some(2_000_000_000);
+        sent_away(&mut run, 1, Again::UsageLimit { until });
+        assert_eq!(run.decide(), [], "nobody starts while the pool is paused");
+        assert_eq!(run.state.paused, Some(2_000_000_000_000));
+        assert!(!pause_is_over(&run.state, 1_999_999_999_999));
+        assert!(pause_is_over(&run.state, 2_000_000_000_000));
+        run.tell(Body::PoolResumed);
+        let again = Intent::StartAgent {
+            agent: 1,
+            attempt: 1,
+        };
+        assert_eq!(run.decide(), [again]);
+        assert!(run.state.tasks[0].resumes, "in the session that it had");
+    }
+
+    #[test]
+    fn without_a_known_reset_pauses_double_until_an_agent_ends_by_itself() {
+        let mut run = Stepped::new(1, |_| {});
+        run.file_all();
+        run.prepared(1);
+        let mut lengths = Vec::new();
+        for _ in 0..6 {
+            run.decide();
+            sent_away(&mut run, 1, Again::UsageLimit { until: None });
+            let before = run.state.wall(run.state.at);
+            run.decide();
+            lengths.push((run.state.paused.unwrap() - before) / 1000);
+            run.tell(Body::PoolResumed);
+        }
+        assert_eq!(lengths, [60, 120, 240, 480, 900, 900]);
+        run.decide();
+        run.ran(1);
+        assert_eq!(run.state.pauses, 0);
+    }
+
+    #[test]
+    fn a_used_up_budget_starts_nobody_and_lets_those_at_work_end_well() {
+        let mut run = Stepped::new(3, |settings| {
+            settings.max_workers = 2;
+            settings.budget_usd = Some(1.0);
+        });
+        run.file_all();
+        run.prepared(1);
+        run.prepared(2);
+        run.decide();
+        run.tell(Body::AgentUsed {
+            agent: 2,
+            usage: Usage {
+                cost_usd: Some(1.0),
+                ..Usage::default()
+            },
+        });
+        assert_eq!(run.decide(), [Intent::FileDiagnostic { agent: 3 }]);
+        let failure = run.state.tasks[2].failure.as_ref().unwrap();
+        assert_eq!(failure.error, ErrorType::Cancelled);
+        run.ran(1);
+        assert_eq!(run.decide(), [Intent::Inspect { agent: 1 }]);
+        run.works(1);
+        assert_eq!(run.decide(), [Intent::OpenPull { agent: 1 }]);
+    }
+
+    #[test]
+    fn a_branch_is_pushed_before_its_change_request_where_there_is_a_remote() {
+        let mut run = Stepped::new(1, |_| {});
+        run.state.start.remote = Some("origin".to_owned());
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        run.ran(1);
+        run.decide();
+        run.works(1);
+        assert_eq!(run.decide(), [Intent::Push { agent: 1 }]);
+        run.tell(Body::Pushed {
+            agent: 1,
+            branch: String::new(),
+        });
+        assert_eq!(run.decide(), [Intent::OpenPull { agent: 1 }]);
     }
 
     #[test]
@@ -355,6 +532,8 @@ mod tests {
             seconds: 1.0,
             failure: Some(failure),
             excerpt: None,
+            usage: None,
+            again: None,
         };
         run.tell(Body::AgentEnded {
             agent: 1,

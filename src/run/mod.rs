@@ -12,6 +12,7 @@
 //! | [`machine`] | what is to be done next | yes |
 //! | [`operation`] | what carrying out an intent means | yes |
 //! | [`unit`] | what the end of a process means | yes |
+//! | [`hearing`] | what agents say while they work | yes |
 //! | [`driver`] | the loop | over a [`World`](crate::world::World) |
 //! | [`handle`] | a run as its host holds it | no |
 //! | [`status`] | status files | yes |
@@ -21,6 +22,7 @@ pub mod driver;
 pub mod event;
 pub mod failure;
 pub mod handle;
+pub mod hearing;
 pub mod history;
 pub mod journal;
 pub mod lock;

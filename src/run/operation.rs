@@ -72,6 +72,11 @@ impl Site {
         self.agent.takes_session()
     }
 
+    /// Whether the agent streams what it does.
+    pub fn streams(&self) -> bool {
+        self.agent.streams()
+    }
+
     /// A text of an agent without its secrets.
     pub fn redact(&self, text: &str) -> String {
         self.redactor.text(text)
@@ -137,6 +142,11 @@ impl Site {
                     Box::new(self.shell(state, task, command)?),
                 )
             }
+            (Intent::Push { .. }, Some(task)) => Step::operation(Operation::Push {
+                place: place(state, task)?,
+                commit: task.proof.as_ref()?.head.clone(),
+                remote: state.start.remote.clone()?,
+            }),
             (Intent::OpenPull { .. }, Some(task)) => {
                 Step::operation(forge(intent, Self::open_pull(state, task)?))
             }
@@ -262,14 +272,20 @@ impl Site {
             working_dir: worktree,
             status_file: &status_file,
             verify: state.start.settings.verify.as_deref(),
+            resumes: task.resumes,
+        });
+        let session = task.session.as_deref().map(|id| {
+            if task.resumes {
+                Session::Resume(id)
+            } else {
+                Session::New(id)
+            }
         });
         let Invocation {
             program,
             args,
             stdin,
-        } = self
-            .agent
-            .invocation(&text, task.session.as_deref().map(Session::New));
+        } = self.agent.invocation(&text, session);
         self.unit(state, task, program, args, Stdin::Bytes(stdin))
     }
 

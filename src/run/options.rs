@@ -25,6 +25,10 @@ pub struct Options {
     pub model: Option<String>,
     /// The permission mode, for agents that know one.
     pub permission_mode: Option<String>,
+    /// What all agents together may cost, in US dollars.
+    pub budget_usd: Option<f64>,
+    /// What one attempt of an agent may cost, in US dollars, for agents that know budgets.
+    pub agent_budget_usd: Option<f64>,
     /// `sh -c` in the worktree before a change request.
     pub verify: Option<String>,
     /// `sh -c` in each fresh worktree.
@@ -47,7 +51,7 @@ pub struct Options {
     pub keep_worktrees: bool,
     /// Open change requests as drafts.
     pub draft: bool,
-    /// The forge: `local`.
+    /// The forge: `local` or `github`.
     pub forge: Option<String>,
 }
 
@@ -83,9 +87,9 @@ impl Options {
     /// Works in defaults and variables; `variable` looks one up.
     pub fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Resolved> {
         if let Some(forge) = self.forge.as_deref()
-            && forge != "local"
+            && !matches!(forge, "local" | "github")
         {
-            return Err(out_of_range("--forge", forge, "local"));
+            return Err(out_of_range("--forge", forge, "local or github"));
         }
         let max_workers = match variable("AMPLIHACK_MAX_PARALLEL_AGENTS") {
             Some(text) => whole("AMPLIHACK_MAX_PARALLEL_AGENTS", &text, 1, i64::MAX)?,
@@ -106,6 +110,15 @@ impl Options {
             .batch_size
             .map(|number| at_least_one("--batch-size", number))
             .transpose()?;
+        for (name, budget) in [
+            ("--budget-usd", self.budget_usd),
+            ("--agent-budget-usd", self.agent_budget_usd),
+        ] {
+            if let Some(budget) = budget.filter(|usd| !(usd.is_finite() && *usd > 0.0)) {
+                let expected = "US dollars, more than 0";
+                return Err(out_of_range(name, &budget.to_string(), expected));
+            }
+        }
         let number = |name: &'static str, default: u64, from: i64, to: i64| match variable(name) {
             Some(text) => whole(name, &text, from, to),
             None => Ok(default),

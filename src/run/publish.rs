@@ -118,6 +118,21 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             exit_code: end.exit_code,
             duration_seconds: end.seconds,
         },
+        Body::AgentUsed { agent, usage } => EventKind::AgentUsage {
+            agent: *agent,
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cost_usd: usage.cost_usd,
+        },
+        Body::Pushed { agent, branch } => EventKind::Pushed {
+            agent: *agent,
+            branch: branch.clone(),
+        },
+        Body::PoolPaused { reason, until } => EventKind::PoolPaused {
+            reason: reason.clone(),
+            until: rfc3339(*until),
+        },
+        Body::PoolResumed => EventKind::PoolResumed,
         Body::VerifyEnded { agent, end } => EventKind::VerifyFinished {
             agent: *agent,
             passed: end.failure.is_none(),

@@ -9,6 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::agent::stream::Usage;
+
 use super::event::PlannedTask;
 use super::failure::Failure;
 use super::summary::Summary;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub agent: String,
     /// The model, where one was asked for.
     pub model: Option<String>,
+    /// What all agents together may cost, in US dollars; then none starts any more.
+    pub budget_usd: Option<f64>,
 }
 
 /// A task as it enters an orchestration.
@@ -103,6 +107,8 @@ pub struct Start {
     pub master: Filed,
     /// Whether issues and change requests are files of the local forge.
     pub local: bool,
+    /// The remote that branches are pushed to; none with the local forge.
+    pub remote: Option<String>,
     /// The master's title.
     pub title: String,
     /// The master's opening, the context of every sub-issue.
@@ -174,6 +180,27 @@ pub struct UnitEnd {
     pub failure: Option<Failure>,
     /// The last lines that it printed, redacted; only for failures.
     pub excerpt: Option<String>,
+    /// What it used, as it says itself.
+    pub usage: Option<Usage>,
+    /// Why this attempt does not count, and another one follows; then it is no failure.
+    pub again: Option<Again>,
+}
+
+/// Why an attempt does not count (DESIGN section 8, "Limits of agents").
+///
+/// The later one outweighs the earlier where several come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Again {
+    /// The session that was to be resumed does not exist any more.
+    NoSession,
+    /// The provider had no room.
+    Overloaded,
+    /// The account's usage limit was reached.
+    UsageLimit {
+        /// Until then, in seconds since 1970, where the provider says so.
+        until: Option<i64>,
+    },
 }
 
 /// An operation that is about to begin.
@@ -209,6 +236,11 @@ pub enum Intent {
     },
     /// Run the verify command.
     Verify {
+        /// The agent.
+        agent: u32,
+    },
+    /// Push the branch.
+    Push {
         /// The agent.
         agent: u32,
     },
@@ -332,6 +364,13 @@ pub enum Body {
         /// 0 to 100.
         percent: u8,
     },
+    /// What the agent has used so far in this attempt, as it says.
+    AgentUsed {
+        /// The agent.
+        agent: u32,
+        /// How much.
+        usage: Usage,
+    },
     /// What the branch has to show.
     Inspected {
         /// The agent.
@@ -345,6 +384,13 @@ pub enum Body {
         agent: u32,
         /// How.
         end: UnitEnd,
+    },
+    /// The branch is on the remote.
+    Pushed {
+        /// The agent.
+        agent: u32,
+        /// The branch.
+        branch: String,
     },
     /// The change request exists.
     PullOpened {
@@ -394,6 +440,15 @@ pub enum Body {
         /// Why it was kept; `None` where it was removed, or where the settings keep all.
         kept: Option<String>,
     },
+    /// No agent starts until then.
+    PoolPaused {
+        /// Why, as people read it.
+        reason: String,
+        /// Milliseconds since 1970.
+        until: i64,
+    },
+    /// Agents may start again.
+    PoolResumed,
     /// The run is to end.
     CancelRequested {
         /// The exit code that this leads to: 130 or 143.
@@ -453,8 +508,10 @@ impl Body {
             | Self::AgentSpawned { agent, .. }
             | Self::AgentEnded { agent, .. }
             | Self::AgentProgress { agent, .. }
+            | Self::AgentUsed { agent, .. }
             | Self::Inspected { agent, .. }
             | Self::VerifyEnded { agent, .. }
+            | Self::Pushed { agent, .. }
             | Self::PullOpened { agent, .. }
             | Self::StepFailed { agent, .. }
             | Self::TaskEnded { agent, .. }
@@ -466,6 +523,8 @@ impl Body {
             | Self::Validated { .. }
             | Self::Started(_)
             | Self::BatchStarted { .. }
+            | Self::PoolPaused { .. }
+            | Self::PoolResumed
             | Self::CancelRequested { .. }
             | Self::SummaryWritten { .. }
             | Self::CommentPosted { .. }
@@ -479,7 +538,9 @@ impl Body {
     pub const fn class(&self) -> Class {
         match self {
             Self::Intended { .. } => Class::Intent,
-            Self::AgentProgress { .. } | Self::Warned { .. } => Class::Telemetry,
+            Self::AgentProgress { .. } | Self::AgentUsed { .. } | Self::Warned { .. } => {
+                Class::Telemetry
+            }
             _ => Class::Fact,
         }
     }
@@ -503,6 +564,7 @@ pub(crate) mod tests_support {
             draft: false,
             agent: "scripted-agent".to_owned(),
             model: None,
+            budget_usd: None,
         }
     }
 
@@ -531,6 +593,7 @@ pub(crate) mod tests_support {
                 existed: false,
             },
             local: true,
+            remote: None,
             title: "Plan".to_owned(),
             opening: String::new(),
             base: "main".to_owned(),

@@ -96,6 +96,7 @@ impl Prepared {
             source: self.source.clone(),
             master,
             local: true,
+            remote: None,
             title: self.title(),
             opening: self.plan.opening.clone(),
             base: self.base.name.clone(),
@@ -150,6 +151,7 @@ impl Prepared {
             draft: self.options.draft,
             agent: self.agent.name().to_owned(),
             model: self.options.model.clone(),
+            budget_usd: self.options.budget_usd,
         }
     }
 

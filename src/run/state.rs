@@ -3,8 +3,10 @@
 //! Pure. [`State::apply`] is the only way it changes, and it is handed records alone, so that a
 //! replay of the journal gives the same state to the last field.
 
+use crate::agent::stream::Usage;
+
 use super::failure::{ErrorType, Failure, Stage};
-use super::record::{Body, Filed, Intent, Proof, Record, Start, TaskSpec, UnitEnd};
+use super::record::{Again, Body, Filed, Intent, Proof, Record, Start, TaskSpec, UnitEnd};
 use super::summary::{Context, Summary, TaskStatus, TaskSummary};
 
 /// How far a task has come: the last step that is behind it.
@@ -24,6 +26,8 @@ pub enum Step {
     Inspected,
     /// Its verify command passed.
     Verified,
+    /// Its branch is on the remote.
+    Pushed,
     /// Its change request exists, or it has failed.
     Settled,
     /// Its outcome is journalled.
@@ -59,6 +63,14 @@ pub struct Task {
     pub pid: Option<u32>,
     /// The session id that the agent was started with, where it takes one.
     pub session: Option<String>,
+    /// Whether the next attempt goes on in that session.
+    pub resumes: bool,
+    /// How often the provider had no room for it.
+    pub overloads: u32,
+    /// What its attempts used, the ended ones together.
+    pub used: Usage,
+    /// What the attempt under way has used so far.
+    pub using: Usage,
     /// What the agent says it does, and how far it says it is.
     pub claim: Option<(String, u8)>,
     /// What its branch has to show.
@@ -90,6 +102,10 @@ impl Task {
             ended: None,
             pid: None,
             session: None,
+            resumes: false,
+            overloads: 0,
+            used: Usage::default(),
+            using: Usage::default(),
             claim: None,
             proof: None,
             verified: None,
@@ -128,6 +144,11 @@ impl Task {
         self.step >= Step::Ended && self.failure.is_none()
     }
 
+    /// What all its attempts have used so far.
+    pub fn usage(&self) -> Usage {
+        self.used.plus(&self.using)
+    }
+
     /// Seconds from its worktree to its outcome, or to `at` while it has none.
     pub fn seconds(&self, at: u64) -> f64 {
         let Some(began) = self.began else { return 0.0 };
@@ -153,6 +174,12 @@ pub struct State {
     pub batch: u32,
     /// The exit code that an interruption leads to.
     pub cancelled: Option<u8>,
+    /// An agent met a limit of its provider, and the pool has not paused for it yet.
+    pub limit_met: Option<Again>,
+    /// No agent starts until then, in milliseconds since 1970.
+    pub paused: Option<i64>,
+    /// Pauses without an agent that ended by itself since.
+    pub pauses: u32,
     /// The operation under way for the whole, if any.
     pub doing: Option<Intent>,
     /// Agents alive.
@@ -179,6 +206,9 @@ impl State {
             tasks,
             batch: 0,
             cancelled: None,
+            limit_met: None,
+            paused: None,
+            pauses: 0,
             doing: None,
             alive: 0,
             peak: 0,
@@ -257,14 +287,11 @@ impl State {
                     task.pid = Some(*pid);
                 }
             }
-            Body::AgentEnded { agent, end, .. } => {
-                if self
-                    .task_mut(*agent)
-                    .is_some_and(|task| task.pid.take().is_some())
-                {
-                    self.alive = self.alive.saturating_sub(1);
+            Body::AgentEnded { agent, end, .. } => self.end_agent(*agent, end),
+            Body::AgentUsed { agent, usage } => {
+                if let Some(task) = self.task_mut(*agent) {
+                    task.using = *usage;
                 }
-                self.end_unit(*agent, end, Step::Ran);
             }
             Body::AgentProgress {
                 agent,
@@ -294,6 +321,7 @@ impl State {
                     task.verified = Some(end.failure.is_none());
                 }
             }
+            Body::Pushed { agent, .. } => self.advance(*agent, |task| task.step = Step::Pushed),
             Body::PullOpened { agent, filed } => self.advance(*agent, |task| {
                 task.pull = Some(filed.clone());
                 task.step = Step::Settled;
@@ -322,6 +350,12 @@ impl State {
                     task.step = Step::Closed;
                 });
             }
+            Body::PoolPaused { until, .. } => {
+                self.limit_met = None;
+                self.paused = Some(*until);
+                self.pauses += 1;
+            }
+            Body::PoolResumed => self.paused = None,
             Body::CancelRequested { exit_code } => {
                 self.cancelled = Some(
                     self.cancelled
@@ -369,6 +403,31 @@ impl State {
         }
     }
 
+    fn end_agent(&mut self, agent: u32, end: &UnitEnd) {
+        if let Some(task) = self.task_mut(agent) {
+            let used = end.usage.unwrap_or(task.using);
+            task.used = task.used.plus(&used);
+            task.using = Usage::default();
+            if task.pid.take().is_some() {
+                self.alive = self.alive.saturating_sub(1);
+            }
+        }
+        let Some(again) = end.again else {
+            self.pauses = 0;
+            self.end_unit(agent, end, Step::Ran);
+            return;
+        };
+        // The attempt does not count: the task stands where it stood before.
+        self.advance(agent, |task| {
+            task.attempts = task.attempts.saturating_sub(1);
+            task.resumes = task.session.is_some() && again != Again::NoSession;
+            task.overloads += u32::from(again == Again::Overloaded);
+        });
+        if again != Again::NoSession {
+            self.limit_met = self.limit_met.max(Some(again));
+        }
+    }
+
     fn end_unit(&mut self, agent: u32, end: &UnitEnd, well: Step) {
         self.advance(agent, |task| match &end.failure {
             None => task.step = well,
@@ -377,6 +436,18 @@ impl State {
                 task.fail(failure.clone());
             }
         });
+    }
+
+    /// What all agents have cost so far, in US dollars.
+    pub fn spent_usd(&self) -> f64 {
+        let costs = self.tasks.iter().filter_map(|task| task.usage().cost_usd);
+        costs.sum()
+    }
+
+    /// Whether the budget of the whole is used up.
+    pub fn is_out_of_budget(&self) -> bool {
+        let budget = self.start.settings.budget_usd;
+        budget.is_some_and(|budget| self.spent_usd() >= budget)
     }
 
     /// How many batches there are.
@@ -494,7 +565,7 @@ impl State {
                 0
             },
             attempts: task.attempts,
-            cost_usd: None,
+            cost_usd: task.usage().cost_usd,
             tests_passing: task.verified,
             error: failure.as_ref().map(Failure::status_text),
             error_label: failure
@@ -519,6 +590,7 @@ impl Intent {
             | Self::StartAgent { agent, .. }
             | Self::Inspect { agent }
             | Self::Verify { agent }
+            | Self::Push { agent }
             | Self::OpenPull { agent }
             | Self::FileDiagnostic { agent }
             | Self::Clean { agent } => Some(agent),

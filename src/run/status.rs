@@ -5,6 +5,8 @@
 
 use serde::Serialize;
 
+use crate::agent::stream::Usage;
+
 use super::state::{State, Step, Task};
 
 /// The version of the file's format.
@@ -43,6 +45,8 @@ struct Metadata<'a> {
 /// The text of a task's status file at `now` (milliseconds since 1970).
 pub fn status_file(state: &State, task: &Task, now: i64) -> String {
     let wall = |at: Option<u64>| at.map(|at| timestamp(state.wall(at)));
+    let usage = task.usage();
+    let told = usage != Usage::default();
     let file = StatusFile {
         schema_version: SCHEMA_VERSION,
         agent_id: format!("agent-{}", task.spec.agent),
@@ -66,9 +70,9 @@ pub fn status_file(state: &State, task: &Task, now: i64) -> String {
             timeout: state.start.settings.timeout,
             pid: task.pid,
             session_id: task.session.as_deref(),
-            cost_usd: None,
-            input_tokens: None,
-            output_tokens: None,
+            cost_usd: usage.cost_usd,
+            input_tokens: told.then_some(usage.input_tokens),
+            output_tokens: told.then_some(usage.output_tokens),
         },
     };
     // Plain data with string keys always has a JSON form.
@@ -102,7 +106,7 @@ fn stage(task: &Task) -> &str {
         (Step::Prepared | Step::SetUp, None) => "Working",
         (Step::Ran, _) => "Checking the result",
         (Step::Inspected, _) => "Running tests",
-        (Step::Verified, _) => "Creating PR",
+        (Step::Verified | Step::Pushed, _) => "Creating PR",
         (Step::Settled | Step::Ended | Step::Closed, _) if task.failure.is_some() => "Failed",
         (Step::Settled | Step::Ended | Step::Closed, _) => "Completed",
     }
@@ -115,7 +119,7 @@ fn progress(task: &Task) -> u8 {
         Step::Planned | Step::Filed => 0,
         Step::Prepared | Step::SetUp => claimed.clamp(5, 90),
         Step::Ran | Step::Inspected => claimed.max(90),
-        Step::Verified => claimed.max(95),
+        Step::Verified | Step::Pushed => claimed.max(95),
         _ if task.failure.is_some() => claimed,
         Step::Settled | Step::Ended | Step::Closed => 100,
     }

@@ -5,12 +5,14 @@
 
 use std::fmt;
 
+use crate::agent::stream::Verdict;
 use crate::report::fixes;
 use crate::report::text::duration;
-use crate::supervisor::{Exit, Finished, Outcome};
+use crate::supervisor::{CancelReason, Exit, Finished, Outcome};
 
 use super::failure::{ErrorType, Failure, Stage};
-use super::record::{Settings, UnitEnd};
+use super::hearing::Farewell;
+use super::record::{Again, Settings, UnitEnd};
 
 /// What a unit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,16 +60,100 @@ pub const fn ended_well(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Success | Outcome::Leaked(Exit::Code(0)))
 }
 
-/// How a unit ended, as its record says it. `tail` is the end of its log, redacted; only a failure needs it.
-pub fn unit_end(role: Role, finished: &Finished, tail: &str, settings: &Settings) -> UnitEnd {
-    let failure = failure(role, &finished.outcome, tail, settings);
+/// How often the provider may have no room for one task before it fails.
+const OVERLOADS: u32 = 3;
+
+/// How a unit ended, as its record says it.
+///
+/// `farewell` is what an agent said at its end in its stream, which outweighs its exit code;
+/// `overloads` is how often its task was sent away before. `tail` is the end of its log, redacted;
+/// only a failure needs it.
+pub fn unit_end(
+    role: Role,
+    finished: &Finished,
+    farewell: Option<&Farewell>,
+    overloads: u32,
+    tail: &str,
+    settings: &Settings,
+) -> UnitEnd {
+    let again = farewell.and_then(|farewell| again(finished, farewell, overloads));
+    let failure = match (again, farewell) {
+        (Some(_), _) => None,
+        (None, Some(farewell)) if went_by_itself(&finished.outcome, farewell) => {
+            said_failure(farewell, &finished.outcome, tail, settings)
+        }
+        _ => failure(role, &finished.outcome, tail, settings),
+    };
     let (name, exit_code) = name(&finished.outcome);
     UnitEnd {
+        usage: farewell.map(|farewell| farewell.result.usage),
+        again,
         outcome: name.to_owned(),
         exit_code,
         seconds: finished.duration().as_secs_f64(),
         excerpt: failure.is_some().then(|| excerpt(tail)),
         failure,
+    }
+}
+
+/// Whether its last word counts: it ended by itself, or was dismissed after that word.
+fn went_by_itself(outcome: &Outcome, farewell: &Farewell) -> bool {
+    match outcome {
+        Outcome::Success | Outcome::Failed(_) | Outcome::Signalled(_) | Outcome::Leaked(_) => true,
+        Outcome::Cancelled(CancelReason::Requested) => farewell.dismissed,
+        Outcome::TimedOut | Outcome::SpawnError(_) | Outcome::Cancelled(_) => false,
+    }
+}
+
+/// Whether the attempt does not count (DESIGN section 8, "Limits of agents").
+fn again(finished: &Finished, farewell: &Farewell, overloads: u32) -> Option<Again> {
+    if !went_by_itself(&finished.outcome, farewell) {
+        return None;
+    }
+    match farewell.result.verdict() {
+        Verdict::UsageLimit { until } => Some(Again::UsageLimit { until }),
+        Verdict::Overloaded if overloads < OVERLOADS => Some(Again::Overloaded),
+        Verdict::UnknownSession => Some(Again::NoSession),
+        _ => None,
+    }
+}
+
+/// The failure that an agent's last word amounts to.
+fn said_failure(
+    farewell: &Farewell,
+    outcome: &Outcome,
+    tail: &str,
+    settings: &Settings,
+) -> Option<Failure> {
+    let stage = Stage::Implementation;
+    match farewell.result.verdict() {
+        // It was content, and then it was ended, by us or with what it left behind.
+        Verdict::Done if farewell.dismissed => None,
+        Verdict::Done => failure(Role::Agent, outcome, tail, settings),
+        Verdict::BudgetExceeded => Some(Failure::new(
+            stage,
+            ErrorType::ResourceError,
+            "the agent used up its budget",
+        )),
+        Verdict::Overloaded => Some(Failure::new(
+            stage,
+            ErrorType::ApiError,
+            "the model's provider was overloaded again and again",
+        )),
+        Verdict::UsageLimit { .. } | Verdict::UnknownSession => None,
+        Verdict::Failed { message } => {
+            let error = fixes::detect(&message).or_else(|| fixes::detect(tail));
+            let error = error.unwrap_or(match farewell.result.api_status {
+                Some(_) => ErrorType::ApiError,
+                None => ErrorType::Unknown,
+            });
+            let message = if message.is_empty() {
+                "the agent ended with an error".to_owned()
+            } else {
+                format!("the agent ended with an error: {message}")
+            };
+            Some(Failure::new(stage, error, message))
+        }
     }
 }
 
@@ -141,7 +227,8 @@ fn excerpt(tail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::supervisor::{CancelReason, SpawnError};
+    use crate::agent::stream::{Sign, Stream};
+    use crate::supervisor::{Captured, Moment, SpawnError, Times, UnitId};
 
     fn judged(role: Role, outcome: &Outcome, tail: &str) -> Option<(ErrorType, Stage, String)> {
         let settings = crate::run::record::tests_support::settings();
@@ -156,6 +243,68 @@ mod tests {
             judged(Role::Agent, &Outcome::Leaked(Exit::Code(0)), ""),
             None
         );
+    }
+
+    fn said(line: &str, outcome: Outcome, overloads: u32) -> UnitEnd {
+        let mut stream = Stream::default();
+        let result = stream
+            .feed(format!("{line}\n").as_bytes())
+            .into_iter()
+            .find_map(|sign| match sign {
+                Sign::Result(result) => Some(result),
+                _ => None,
+            });
+        let farewell = Farewell {
+            result: result.unwrap(),
+            dismissed: outcome == Outcome::Cancelled(CancelReason::Requested),
+        };
+        let moment = Moment::default();
+        let finished = Finished {
+            unit: UnitId(1),
+            outcome,
+            times: Times {
+                submitted: moment,
+                started: Some(moment),
+                exit: None,
+                finished: moment,
+            },
+            captured: Captured::default(),
+        };
+        let settings = crate::run::record::tests_support::settings();
+        unit_end(
+            Role::Agent,
+            &finished,
+            Some(&farewell),
+            overloads,
+            "",
+            &settings,
+        )
+    }
+
+    #[test]
+    fn an_error_result_is_a_failure_whatever_the_exit_code() {
+        let line = r#"{"type":"result","subtype":"success","is_error":true,"result":"no credit"}"#;
+        let failure = said(line, Outcome::Success, 0).failure.unwrap();
+        assert_eq!(failure.message, "the agent ended with an error: no credit");
+    }
+
+    #[test]
+    fn an_agent_that_was_dismissed_after_its_result_succeeded() {
+        let line = r#"{"type":"result","subtype":"success","is_error":false,"result":"done"}"#;
+        let dismissed = Outcome::Cancelled(CancelReason::Requested);
+        assert_eq!(said(line, dismissed, 0).failure, None);
+        let interrupted = said(line, Outcome::Cancelled(CancelReason::Interrupted), 0);
+        assert_eq!(interrupted.failure.unwrap().error, ErrorType::Cancelled);
+    }
+
+    #[test]
+    fn an_overload_is_no_failure_until_it_has_come_too_often() {
+        let line = r#"{"type":"result","subtype":"success","is_error":true,"api_error_status":529,"result":"overloaded"}"#;
+        let end = said(line, Outcome::Failed(1), 2);
+        assert_eq!((end.again, end.failure), (Some(Again::Overloaded), None));
+        let end = said(line, Outcome::Failed(1), OVERLOADS);
+        assert_eq!(end.again, None);
+        assert_eq!(end.failure.unwrap().error, ErrorType::ApiError);
     }
 
     #[test]

@@ -281,6 +281,42 @@ impl Git {
         command
     }
 
+    /// Pushes a commit as a branch of a remote. One that is there already moves forward only.
+    pub fn push(&self, folder: &Path, remote: &str, commit: &str, branch: &str) -> GitCommand {
+        let reference = format!("{commit}:refs/heads/{branch}");
+        self.command(
+            "push",
+            folder,
+            ["push", "--quiet", "--", remote, &reference],
+        )
+    }
+
+    /// Fetches one branch of a remote, and what the user has set up to follow it.
+    pub fn fetch(&self, folder: &Path, remote: &str, branch: &str) -> GitCommand {
+        let reference = format!("refs/heads/{branch}");
+        self.command(
+            "fetch",
+            folder,
+            ["fetch", "--quiet", "--no-tags", "--", remote, &reference],
+        )
+    }
+
+    /// Asks a remote for a branch, or for the one that is checked out there; the answer is for
+    /// [`remote_head`].
+    pub fn remote_branch(&self, folder: &Path, remote: &str, branch: Option<&str>) -> GitCommand {
+        let reference = branch.map_or("HEAD".to_owned(), |name| format!("refs/heads/{name}"));
+        self.command(
+            "ls-remote",
+            folder,
+            ["ls-remote", "--symref", "--", remote, &reference],
+        )
+    }
+
+    /// Asks for the address of a remote as git uses it, `insteadOf` worked in.
+    pub fn remote_address(&self, folder: &Path, remote: &str) -> GitCommand {
+        self.command("remote get-url", folder, ["remote", "get-url", remote])
+    }
+
     /// Removes a worktree that is clean; git itself refuses another one, and every one with
     /// submodules. Ignored files go too.
     pub fn worktree_remove(&self, root: &Path, worktree: &Path) -> GitCommand {
@@ -351,6 +387,24 @@ pub fn uncommitted(stdout: &[u8]) -> Vec<String> {
         .filter(|path| !path.is_empty() && !super::is_own_path(path))
         .map(|path| String::from_utf8_lossy(path).into_owned())
         .collect()
+}
+
+/// Reads the answer to [`Git::remote_branch`]: the branch's name and its commit.
+pub fn remote_head(stdout: &str) -> Option<(String, String)> {
+    let mut name = None;
+    let mut commit = None;
+    for line in stdout.lines() {
+        let (what, reference) = line.split_once('\t')?;
+        let branch = |reference: &str| reference.strip_prefix("refs/heads/").map(str::to_owned);
+        match what.strip_prefix("ref: ") {
+            Some(target) => name = branch(target),
+            None => {
+                commit = Some(what.to_owned());
+                name = name.or_else(|| branch(reference));
+            }
+        }
+    }
+    Some((name?, commit?))
 }
 
 /// Reads the answer to `git --version`, and refuses a git older than [`MINIMUM_VERSION`].

@@ -58,6 +58,15 @@ pub enum Operation {
         /// The subject of a commit that has to be made.
         subject: String,
     },
+    /// Push a commit as the branch of a remote.
+    Push {
+        /// Where it was made.
+        place: Workplace,
+        /// The commit, in full.
+        commit: String,
+        /// The remote's name.
+        remote: String,
+    },
     /// Remove a worktree whose work is safe.
     Clean(Workplace),
 }
@@ -94,6 +103,13 @@ pub enum Completion {
         agent: u32,
         /// The evidence.
         proof: Proof,
+    },
+    /// The branch is on the remote.
+    Pushed {
+        /// The agent.
+        agent: u32,
+        /// The branch.
+        branch: String,
     },
     /// The worktree is gone, or was kept for a reason.
     Cleaned {
@@ -138,6 +154,8 @@ pub enum Fact {
     Said(String),
     /// Time for a heartbeat.
     Beat,
+    /// The time that [`World::wake_at`] named has come.
+    Woke,
     /// A person or the system wants the run to end: the exit code that this leads to.
     Cancel {
         /// 130 or 143.
@@ -164,6 +182,9 @@ pub trait World {
     /// Hands a unit to the supervisor; the number names it in facts.
     fn submit(&mut self, spec: UnitSpec) -> UnitId;
 
+    /// Ends one unit.
+    fn end_unit(&mut self, unit: UnitId, reason: CancelReason);
+
     /// Ends every unit, and starts no more.
     fn cancel_units(&mut self, reason: CancelReason);
 
@@ -187,6 +208,10 @@ pub trait World {
 
     /// Hands an event to whoever listens.
     fn publish(&mut self, event: Event);
+
+    /// Reports [`Fact::Woke`] once, at this time of [`World::now`] or a little later. The last
+    /// call counts; `None` takes it back.
+    fn wake_at(&mut self, at: Option<u64>);
 
     /// Waits until something has happened, and returns all that has: at least one fact.
     fn next(&mut self) -> Vec<Fact>;

@@ -11,7 +11,7 @@ use super::text;
 const OPEN: usize = 64;
 
 /// What one run of an agent has spent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens read, those from the cache included.
     pub input_tokens: u64,
@@ -21,6 +21,18 @@ pub struct Usage {
     pub cost_usd: Option<f64>,
     /// Answers of the model.
     pub turns: u64,
+}
+
+impl Usage {
+    /// Both together.
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cost_usd: plus(self.cost_usd, other.cost_usd),
+            turns: self.turns.saturating_add(other.turns),
+        }
+    }
 }
 
 /// Counts as messages come, and settles where the agent gives its own account.
@@ -62,7 +74,7 @@ impl Tally {
         );
         add(&mut self.running.input_tokens, more.0);
         add(&mut self.running.output_tokens, more.1);
-        (more != (0, 0)).then(|| sum(&self.settled, &self.running))
+        (more != (0, 0)).then(|| self.settled.plus(&self.running))
     }
 
     /// Replaces what was counted since the last result by what this one says.
@@ -82,9 +94,9 @@ impl Tally {
             },
         };
         spent.turns = number(&result["num_turns"]);
-        self.settled = sum(&self.settled, &spent);
+        self.settled = self.settled.plus(&spent);
         self.running = Usage::default();
-        self.settled.clone()
+        self.settled
     }
 }
 
@@ -105,15 +117,6 @@ fn by_model<'a>(models: impl Iterator<Item = &'a Value>) -> Usage {
         all.cost_usd = plus(all.cost_usd, dollars(&model["costUSD"]));
     }
     all
-}
-
-fn sum(one: &Usage, other: &Usage) -> Usage {
-    Usage {
-        input_tokens: one.input_tokens.saturating_add(other.input_tokens),
-        output_tokens: one.output_tokens.saturating_add(other.output_tokens),
-        cost_usd: plus(one.cost_usd, other.cost_usd),
-        turns: one.turns.saturating_add(other.turns),
-    }
 }
 
 fn plus(one: Option<f64>, other: Option<f64>) -> Option<f64> {

@@ -278,6 +278,26 @@ impl Steps {
         Ok(evidence)
     }
 
+    /// Pushes exactly the commit that was looked at and verified, with the user's hooks and
+    /// credentials.
+    pub(super) fn push(&self, place: &Workplace, commit: &str, remote: &str) -> Completion {
+        let agent = place.agent;
+        match self.run(&self.git.push(&place.path, remote, commit, &place.branch)) {
+            Ok(()) => Completion::Pushed {
+                agent,
+                branch: place.branch.clone(),
+            },
+            Err(message) => {
+                let error = match self.error_type(&message) {
+                    ErrorType::Unknown => ErrorType::ApiError,
+                    known => known,
+                };
+                let failure = Failure::new(Stage::Pr, error, message);
+                Completion::Failed { agent, failure }
+            }
+        }
+    }
+
     /// Removes the worktree of a successful task, if nothing in it would be lost.
     pub(super) fn clean(&self, place: &Workplace) -> Completion {
         let kept = self.remove(place).err();

@@ -67,6 +67,8 @@ pub struct RealWorld {
     began: Instant,
     interval: Duration,
     next_beat: Instant,
+    /// When the run wants to be woken.
+    alarm: Option<Instant>,
     supervisor: Driver,
     processes: RealProcesses,
     units: u64,
@@ -106,6 +108,7 @@ impl RealWorld {
             began,
             interval,
             next_beat: began + interval,
+            alarm: None,
             supervisor: Driver::new(None),
             processes,
             units: 0,
@@ -119,7 +122,7 @@ impl RealWorld {
                 submodules: setting.submodules,
                 verbose: setting.verbose.then(|| teller.clone()),
             }),
-            forge: setting.forge,
+            forge: listened(setting.forge, &teller),
             journal: JournalFile::create(&setting.journal)?,
             logs: Logs::new(setting.logs, setting.redactor, setting.verbose),
             claims,
@@ -132,6 +135,21 @@ impl RealWorld {
     /// What a person or a signal handler ends the run through.
     pub fn canceller(&self) -> Canceller {
         Canceller(self.teller.clone())
+    }
+
+    /// What time alone brings.
+    fn due(&mut self) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let now = now();
+        if self.alarm.is_some_and(|alarm| alarm <= now) {
+            self.alarm = None;
+            facts.push(Fact::Woke);
+        }
+        if self.next_beat <= now {
+            self.next_beat = now + self.interval;
+            facts.push(Fact::Beat);
+        }
+        facts
     }
 
     /// Facts for the run, from news for the supervisor or for the run itself.
@@ -187,8 +205,16 @@ impl World for RealWorld {
         unit
     }
 
+    fn end_unit(&mut self, unit: UnitId, reason: CancelReason) {
+        let events = self
+            .supervisor
+            .cancel(&mut self.processes, Some(unit), reason);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+    }
+
     fn cancel_units(&mut self, reason: CancelReason) {
         self.steps.commands.cancel(reason);
+        self.forge.interrupt();
         let events = self.supervisor.cancel(&mut self.processes, None, reason);
         self.pending.extend(events.into_iter().map(Fact::Unit));
     }
@@ -200,6 +226,11 @@ impl World for RealWorld {
             let completion = match operation {
                 Operation::Prepare(place) => steps.prepare(place),
                 Operation::Inspect { place, subject } => steps.inspect(&place, &subject),
+                Operation::Push {
+                    place,
+                    commit,
+                    remote,
+                } => steps.push(&place, &commit, &remote),
                 Operation::Clean(place) => steps.clean(&place),
                 Operation::Forge { intent, request } => completion(intent, forge.perform(&request)),
             };
@@ -239,11 +270,17 @@ impl World for RealWorld {
         (self.listener)(event);
     }
 
+    fn wake_at(&mut self, at: Option<u64>) {
+        self.alarm = at.map(|at| self.began + Duration::from_micros(at));
+    }
+
     fn next(&mut self) -> Vec<Fact> {
         let mut facts = std::mem::take(&mut self.pending);
         while facts.is_empty() {
-            let wait = self.next_beat.saturating_duration_since(now());
-            match self.news.recv_timeout(wait) {
+            let due = self
+                .alarm
+                .map_or(self.next_beat, |alarm| alarm.min(self.next_beat));
+            match self.news.recv_timeout(due.saturating_duration_since(now())) {
                 Ok(first) => {
                     self.take_in(first, &mut facts);
                     while let Ok(more) = self.news.try_recv() {
@@ -252,13 +289,22 @@ impl World for RealWorld {
                 }
                 // Disconnected is impossible while `self.teller` lives.
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    self.next_beat = now() + self.interval;
-                    facts.push(Fact::Beat);
+                    facts.extend(self.due());
                 }
             }
         }
         facts
     }
+}
+
+/// Has the forge tell the session log of its exchanges.
+fn listened(forge: Arc<dyn Forge>, teller: &Sender<News>) -> Arc<dyn Forge> {
+    let teller = teller.clone();
+    forge.listen(Box::new(move |line| {
+        // Nobody listens any more when the run is over.
+        let _ = teller.send(News::Fact(Fact::Said(format!("{line}\n"))));
+    }));
+    forge
 }
 
 fn completion(intent: Intent, reply: std::result::Result<Reply, ForgeError>) -> Completion {

@@ -50,6 +50,8 @@ enum Happening {
     Completed(Completion),
     Claim(u32),
     Beat,
+    /// The alarm of that number, which only counts while it is the last one.
+    Alarm(u64),
     Interrupt(CancelReason),
 }
 
@@ -90,6 +92,7 @@ pub(crate) struct SimWorld {
     /// Bytes in the agents' logs.
     pub(crate) logged: BTreeMap<u32, usize>,
     cancelled: bool,
+    alarms: u64,
     units: u64,
     /// What the supervisor said at once.
     pending: Vec<Fact>,
@@ -126,6 +129,7 @@ impl SimWorld {
             watched: BTreeMap::new(),
             logged: BTreeMap::new(),
             cancelled: false,
+            alarms: 0,
             units: 0,
             pending: Vec::new(),
         }
@@ -216,6 +220,8 @@ impl SimWorld {
                 self.processes.clock.after(self.interval, Happening::Beat);
                 vec![Fact::Beat]
             }
+            Happening::Alarm(number) if number == self.alarms => vec![Fact::Woke],
+            Happening::Alarm(_) => Vec::new(),
             Happening::Interrupt(reason) => vec![Fact::Cancel {
                 exit_code: 130,
                 reason,
@@ -285,6 +291,19 @@ impl SimWorld {
                 Completion::Prepared { place, head }
             }
             Operation::Inspect { place, .. } => self.inspect(&place),
+            Operation::Push { place, .. } => {
+                if self.strikes(self.hostility.git) {
+                    let failure = Failure::new(Stage::Pr, ErrorType::ApiError, "git push failed");
+                    return Completion::Failed {
+                        agent: place.agent,
+                        failure,
+                    };
+                }
+                Completion::Pushed {
+                    agent: place.agent,
+                    branch: place.branch,
+                }
+            }
             Operation::Clean(place) => {
                 let kept = self
                     .strikes(self.hostility.git)
@@ -366,6 +385,23 @@ impl World for SimWorld {
         let events = self.supervisor.submit(&mut self.processes, unit, spec);
         self.pending.extend(events.into_iter().map(Fact::Unit));
         unit
+    }
+
+    fn end_unit(&mut self, unit: UnitId, reason: CancelReason) {
+        let events = self
+            .supervisor
+            .cancel(&mut self.processes, Some(unit), reason);
+        self.pending.extend(events.into_iter().map(Fact::Unit));
+    }
+
+    fn wake_at(&mut self, at: Option<u64>) {
+        self.alarms += 1;
+        if let Some(at) = at {
+            let delay = at.saturating_sub(self.now());
+            self.processes
+                .clock
+                .after(delay, Happening::Alarm(self.alarms));
+        }
     }
 
     fn cancel_units(&mut self, reason: CancelReason) {
