@@ -5,13 +5,14 @@ Knows no sockets. `server` hands requests in; `fake` holds what tests see.
 
 import hashlib
 import json
+import math
 import re
 import time
 import uuid
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from . import contract
+from . import contract, issues, pulls, repositories  # noqa: F401 - they register routes
 from .access import admit, authenticate, wanted_scopes
 from .answer import (
     JSON,
@@ -32,11 +33,11 @@ class Quota:
 
     limit: int = 5000
     used: int = 0
-    reset: float = 0.0
+    reset: int = 0
 
     def renew(self):
         if time.time() >= self.reset:
-            self.used, self.reset = 0, time.time() + 3600
+            self.used, self.reset = 0, math.ceil(time.time()) + 3600
 
     @property
     def remaining(self):
@@ -47,7 +48,7 @@ class Quota:
             "limit": self.limit,
             "used": self.used,
             "remaining": self.remaining,
-            "reset": int(self.reset),
+            "reset": self.reset,
         }
 
 
@@ -59,6 +60,7 @@ class Request:
     path: str
     status: int | None
     user: str | None
+    authorized: bool  # whether it carried a token, known or not
     counted: bool
     time: float
     fault: str | None = None
@@ -84,9 +86,7 @@ def answer(fake, method, target, headers, raw, fault):
             given, counted = handled(call, raw, fault)
         except Refused as refused:
             given = refused.answer
-            counted = given.status not in (401, 429)
-        if fault and not isinstance(fault.kind, int) and fault.kind == "primary_limit":
-            counted = False
+            counted = given.status != 401
         finish(call, given, counted=counted)
     return given, call.user, counted
 
@@ -97,7 +97,7 @@ def handled(call, raw, fault):
     call.token = authenticate(fake.model, call.headers.get("Authorization"))
     call.user = call.token.user if call.token else None
     quota = fake.quota(call.user)
-    spoiled = fault.answer(who(call), int(time.time() + fault.reset_in)) if fault else None
+    spoiled = fault.answer(who(call), math.ceil(time.time() + fault.reset_in)) if fault else None
     if spoiled and not fault.made:
         return spoiled, False
     if not call.headers.get("User-Agent"):
@@ -209,7 +209,7 @@ def finish(call, given, *, counted):
         "X-RateLimit-Limit": str(quota.limit),
         "X-RateLimit-Remaining": str(quota.remaining),
         "X-RateLimit-Used": str(quota.used),
-        "X-RateLimit-Reset": str(int(quota.reset)),
+        "X-RateLimit-Reset": str(quota.reset),
         "X-RateLimit-Resource": "core",
     }
     if call.token and call.token.classic:

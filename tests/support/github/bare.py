@@ -101,7 +101,6 @@ def serve(root, method, path, query, headers, body, user):
         "QUERY_STRING": query,
         "CONTENT_TYPE": headers.get("Content-Type", ""),
         "CONTENT_LENGTH": str(len(body)),
-        "HTTP_CONTENT_ENCODING": headers.get("Content-Encoding", ""),
         "GIT_PROTOCOL": headers.get("Git-Protocol", ""),
         "REMOTE_ADDR": "127.0.0.1",
         "REMOTE_USER": user.login if user else "",

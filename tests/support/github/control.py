@@ -11,25 +11,12 @@ from urllib.parse import parse_qsl, urlsplit
 from .answer import Answer
 
 LOGS = ("requests", "git_requests", "violations")
-VERBS = [
-    "add_user",
-    "add_token",
-    "add_repository",
-    "rename_repository",
-    "set_repository",
-    "add_issue",
-    "add_pull",
-    "add_comment",
-    "close_issue",
-    "delete_issue",
-    "link_issue",
-    "commit",
-    "fail",
-    "fail_randomly",
-    "clear_faults",
-    "set_limit",
-    "clear_requests",
-]
+VERBS = {
+    *("add_user", "add_token", "set_limit"),
+    *("add_repository", "set_repository", "rename_repository", "commit"),
+    *("add_issue", "add_pull", "add_comment", "link_issue", "close_issue", "delete_issue"),
+    *("fail", "fail_randomly", "clear_faults", "clear_requests"),
+}
 
 
 def answer(fake, method, target, raw):

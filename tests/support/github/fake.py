@@ -1,12 +1,13 @@
 """`FakeGitHub`: the server and everything that a test says to it or reads from it."""
 
+import math
 import tempfile
 import threading
 import time
 from collections import deque
 from pathlib import Path
 
-from . import api, bare, issues, pulls, repositories  # noqa: F401 - they register routes
+from . import api, bare
 from .faults import RECOVERABLE, Fault, Faults
 from .model import Comment, Pull, Repository, State, Token
 from .render import Renderer
@@ -80,6 +81,7 @@ class FakeGitHub:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
+        self._server.hang_up()
         if self._temporary:
             self._temporary.cleanup()
 
@@ -120,7 +122,7 @@ class FakeGitHub:
         with self.model.lock:
             quota = self.quota(self.model.user(login) if login else None)
             quota.limit, quota.used = limit, limit - remaining
-            quota.reset = time.time() + reset_in
+            quota.reset = math.ceil(time.time() + reset_in)
 
     def too_much_content(self):
         """Count a request that creates something; says whether it is one too many."""
@@ -157,15 +159,15 @@ class FakeGitHub:
             more: `private`, `archived`, `has_issues`, `drafts`.
         """
         login, _, short = name.partition("/")
+        files = files or {"README.md": f"# {short}\n"}
         with self.model.lock:
             owner = self.model.user(login, owner_kind)
             folder = f"{login}/{short}.git"
             repository = Repository(
                 owner, short, self.model.new_id(), folder, default_branch, **more
             )
-            bare.create(
-                self.folder / folder, default_branch, files or {"README.md": f"# {short}\n"}
-            )
+            if not (self.folder / folder).exists():
+                bare.create(self.folder / folder, default_branch, files)
             self.model.repositories[name.lower()] = repository
             for user, role in (permissions or {}).items():
                 repository.permissions[self.model.user(user).login.lower()] = role
@@ -304,12 +306,6 @@ class FakeGitHub:
         self.faults.clear()
 
     # What happened.
-
-    def note(self, request):
-        self.requests.append(request)
-
-    def note_git(self, request):
-        self.git_requests.append(request)
 
     def note_violation(self, method, path, problem):
         self.violations.append(api.Violation(method, path, problem))

@@ -21,19 +21,13 @@ MESSAGES = {
     502: "Server Error",
     503: "Service unavailable. Please try again later.",
 }
-# Kinds that have no status of their own; of these, the ones below let the change happen first.
-KINDS = [
-    "primary_limit",
-    "secondary_limit",
-    "html",
-    "cut_off",
-    "wrong_length",
-    "slow",
-    "drop_before",
-    "drop_after",
-    "redirect",
-]
-AFTER = ("cut_off", "wrong_length", "drop_after")
+# Kinds without a status of their own: GitHub's limits, and what happens on the way.
+KINDS = {
+    *("primary_limit", "secondary_limit", "redirect", "html"),
+    *("cut_off", "wrong_length", "slow", "drop_before", "drop_after"),
+}
+# Of these, the ones that happen to an answer, when the change has been made.
+AFTER = {"cut_off", "wrong_length", "slow", "drop_after"}
 # What a client that repeats with care gets over, without waiting long.
 RECOVERABLE = (500, 502, 503, "html", "cut_off", "wrong_length", "drop_before", "drop_after")
 
@@ -58,9 +52,9 @@ class Fault:
     @classmethod
     def of(cls, kind, *, made=None, **more):
         if kind not in KINDS and not isinstance(kind, int):
-            message = f"no such fault: {kind!r}; there are statuses and {', '.join(KINDS)}"
+            message = f"no such fault: {kind!r}; there are statuses and {', '.join(sorted(KINDS))}"
             raise ValueError(message)
-        return cls(kind, made=kind in AFTER or kind == "slow" if made is None else made, **more)
+        return cls(kind, made=kind in AFTER if made is None else made, **more)
 
     def answer(self, who, reset):
         """What is answered instead of the truth; `None` where the truth is spoiled on its way."""

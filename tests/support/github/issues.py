@@ -11,6 +11,7 @@ MOST_CHILDREN = 100
 MOST_LEVELS = 8
 MOST_TITLE = 256
 MOST_BODY = 65536
+MOST_LABEL = 50
 
 
 def the_issue(call):
@@ -43,6 +44,9 @@ def labels_of(call, names):
     """Labels by name, each once; the unknown ones are made."""
     found = {}
     for name in label_names(names):
+        if len(name) > MOST_LABEL:
+            message = f"name is too long (maximum is {MOST_LABEL} characters)"
+            invalid("Label", "custom", field_name="name", message=message)
         label = call.state.label(call.repository, name)
         found[label.id] = label
     return list(found.values())
@@ -127,6 +131,16 @@ def add_labels(call):
     return Answer(200, [call.render.label(label, call.repository) for label in issue.labels])
 
 
+def check_comment(text):
+    problem = None
+    if not text.strip():
+        problem = "Body cannot be blank"
+    elif len(text) > MOST_BODY:
+        problem = f"Body is too long (maximum is {MOST_BODY} characters)"
+    if problem:
+        invalid("IssueComment", "unprocessable", field_name="data", message=problem)
+
+
 @route("GET", ISSUE + "/comments", area="issues")
 def list_comments(call):
     issue = the_issue(call)
@@ -137,9 +151,7 @@ def list_comments(call):
 @route("POST", ISSUE + "/comments", area="issues", level="write")
 def create_comment(call):
     issue, text = the_issue(call), call.body["body"]
-    if not text.strip():
-        invalid("IssueComment", "unprocessable", field_name="data", message="Body cannot be blank")
-    check_text("IssueComment", body=text)
+    check_comment(text)
     comment = Comment(call.state.new_id(), call.user, text)
     issue.comments.append(comment)
     issue.touch()
@@ -166,9 +178,8 @@ def update_comment(call):
     issue, comment = the_comment(call)
     if not call.may_write and comment.user is not call.user:
         deny(call)
-    check_text("IssueComment", body=call.body["body"])
+    check_comment(call.body["body"])
     comment.body = call.body["body"]
-    comment.updated_at = issue.updated_at
     issue.touch()
     comment.updated_at = issue.updated_at
     return Answer(200, call.render.comment(comment, issue))

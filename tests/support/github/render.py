@@ -6,56 +6,18 @@ Every shape is checked against GitHub's description as it leaves (`contract`).
 from .model import ROLES
 
 REACTIONS = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
-# The addresses that a repository's JSON lists, by field; GitHub clients rarely use them.
-REPOSITORY_URLS = [
-    "archive",
-    "assignees",
-    "blobs",
-    "branches",
-    "collaborators",
-    "comments",
-    "commits",
-    "compare",
-    "contents",
-    "contributors",
-    "deployments",
-    "downloads",
-    "events",
-    "forks",
-    "git_commits",
-    "git_refs",
-    "git_tags",
-    "hooks",
-    "issue_comment",
-    "issue_events",
-    "issues",
-    "keys",
-    "labels",
-    "languages",
-    "merges",
-    "milestones",
-    "notifications",
-    "pulls",
-    "releases",
-    "stargazers",
-    "statuses",
-    "subscribers",
-    "subscription",
-    "tags",
-    "teams",
-    "trees",
-]
-USER_URLS = [
-    "followers",
-    "following",
-    "gists",
-    "starred",
-    "subscriptions",
-    "organizations",
-    "repos",
-    "events",
-    "received_events",
-]
+# The addresses that the JSON of a repository and of a user list.
+REPOSITORY_URLS = """
+archive assignees blobs branches collaborators comments commits compare contents contributors
+deployments downloads events forks git_commits git_refs git_tags hooks issue_comment issue_events
+issues keys labels languages merges milestones notifications pulls releases stargazers statuses
+subscribers subscription tags teams trees
+"""
+USER_URLS = "followers following gists starred subscriptions organizations repos received_events"
+
+
+def addresses(url, names):
+    return {f"{name}_url": f"{url}/{name}" for name in names.split()}
 
 
 class Renderer:
@@ -84,7 +46,8 @@ class Renderer:
             "gravatar_id": "",
             "url": api,
             "html_url": f"{self.url}/{user.login}",
-            **{f"{name}_url": f"{api}/{name}" for name in USER_URLS},
+            **addresses(api, USER_URLS),
+            "events_url": f"{api}/events{{/privacy}}",
             "type": user.kind,
             "user_view_type": "public",
             "site_admin": False,
@@ -202,7 +165,7 @@ class Renderer:
     def repository(self, repository, user=None, *, full=False):
         url = self.repository_url(repository)
         page = f"{self.url}/{repository.full_name}"
-        granted = ROLES.index(repository.role(user))
+        unsolved = sum(issue.state == "open" for issue in repository.numbered.values())
         shown = {
             "id": repository.id,
             "node_id": f"R_{repository.id}",
@@ -214,21 +177,18 @@ class Renderer:
             "description": None,
             "fork": False,
             "url": url,
-            **{f"{name}_url": f"{url}/{name}" for name in REPOSITORY_URLS},
+            **addresses(url, REPOSITORY_URLS),
             "git_url": f"git:{page.partition(':')[2]}.git",
-            "ssh_url": f"git@{self.url.partition('//')[2].partition(':')[0]}:{repository.full_name}.git",
+            "ssh_url": f"git@127.0.0.1:{repository.full_name}.git",
             "clone_url": f"{page}.git",
             "svn_url": page,
             "mirror_url": None,
             "homepage": None,
             "language": None,
             "license": None,
-            **dict.fromkeys(
-                ["size", "stargazers_count", "watchers_count", "forks_count", "forks", "watchers"],
-                0,
-            ),
-            "open_issues_count": sum(i.state == "open" for i in repository.numbered.values()),
-            "open_issues": sum(i.state == "open" for i in repository.numbered.values()),
+            **dict.fromkeys(("size", "stargazers_count", "watchers_count", "forks_count"), 0),
+            **dict.fromkeys(("forks", "watchers"), 0),
+            **dict.fromkeys(("open_issues_count", "open_issues"), unsolved),
             **dict.fromkeys(["has_projects", "has_wiki", "has_downloads", "allow_forking"], True),
             **dict.fromkeys(["has_pages", "has_discussions", "is_template", "disabled"], False),
             "has_issues": repository.has_issues,
@@ -240,30 +200,14 @@ class Renderer:
             **dict.fromkeys(["pushed_at", "created_at", "updated_at"], repository.created_at),
         }
         if user is not None:
-            shown["permissions"] = {
-                "admin": granted >= ROLES.index("admin"),
-                "maintain": granted >= ROLES.index("admin"),
-                "push": granted >= ROLES.index("write"),
-                "triage": granted >= ROLES.index("write"),
-                "pull": granted >= ROLES.index("read"),
-            }
+            shown["permissions"] = permissions(repository.role(user))
         if full:
             shown |= {"network_count": 0, "subscribers_count": 0}
         return shown
 
     def permission(self, repository, user):
         role = repository.role(user)
-        granted = ROLES.index(role)
-        account = self.user(user) | {
-            "role_name": role,
-            "permissions": {
-                "admin": granted >= ROLES.index("admin"),
-                "maintain": granted >= ROLES.index("admin"),
-                "push": granted >= ROLES.index("write"),
-                "triage": granted >= ROLES.index("write"),
-                "pull": granted >= ROLES.index("read"),
-            },
-        }
+        account = self.user(user) | {"role_name": role, "permissions": permissions(role)}
         return {"permission": role, "role_name": role, "user": account}
 
     def pull(self, issue, figures=None):
@@ -342,3 +286,10 @@ class Renderer:
             "maintainer_can_modify": False,
             **figures,
         }
+
+
+def permissions(role):
+    """A role as GitHub's five permissions."""
+    least = {"admin": "admin", "maintain": "admin", "push": "write", "triage": "write"}
+    least["pull"] = "read"
+    return {name: ROLES.index(role) >= ROLES.index(needed) for name, needed in least.items()}
