@@ -1,5 +1,7 @@
 """A fake GitHub to try the command with: `python -m tests.support.github`."""
 
+# ruff: noqa: T201 - it talks to people
+
 import argparse
 import signal
 import sys
@@ -32,18 +34,24 @@ AGENT = """'sh -c "cat >/dev/null; echo done >$AGENT_ID.txt"'"""
 
 def main(arguments=None):
     asked = parser().parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="fake-github-") as temporary:
-        folder = asked.folder or Path(temporary)
-        try:
-            fake = FakeGitHub(folder, port=asked.port, anonymous_push=True)
-        except OSError as error:
-            sys.exit(f"cannot listen on port {asked.port}: {error}")
-        with fake:
-            fake.add_repository(REPOSITORY, files=FILES)
-            number = fake.add_issue(REPOSITORY, "Open the bookshop", MASTER)
-            print(instructions(fake, number), flush=True)
-            wait()
-    return 0
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fake-github-") as temporary:
+            serve(asked.folder or Path(temporary), asked.port)
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        return f"cannot serve: {error}"
+
+
+def serve(folder, port):
+    with FakeGitHub(folder, port=port, anonymous_push=True, check=contract.AVAILABLE) as fake:
+        fake.add_repository(REPOSITORY, files=FILES)
+        number = fake.add_issue(REPOSITORY, "Open the bookshop", MASTER)
+        print(instructions(fake, number), flush=True)
+        while True:
+            signal.pause()
 
 
 def parser():
@@ -80,15 +88,6 @@ What is there then, and what was asked of it:
   curl {fake.url}/_fake/requests
 
 Ctrl-C ends it."""
-
-
-def wait():
-    """Until somebody interrupts or ends this."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        signal.pause()
-    except KeyboardInterrupt:
-        print()
 
 
 if __name__ == "__main__":

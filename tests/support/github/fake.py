@@ -7,7 +7,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from . import api, bare
+from . import api, bare, contract
 from .faults import RECOVERABLE, Fault, Faults
 from .model import Comment, Pull, Repository, State, Token
 from .render import Renderer
@@ -31,6 +31,8 @@ class FakeGitHub:
         anonymous_push: Whether git may push without a token.
         content_per_minute: How many requests may create something in a minute; more are answered
             with a secondary limit. No limit by default.
+        check: Whether requests and answers are compared with GitHub's description, which needs
+            `jsonschema`.
     """
 
     def __init__(
@@ -41,7 +43,12 @@ class FakeGitHub:
         prefix="/api/v3",
         anonymous_push=False,
         content_per_minute=None,
+        check=True,
     ):
+        if check and not contract.AVAILABLE:
+            message = "jsonschema is missing: pip install -r tests/requirements.txt"
+            raise RuntimeError(message)
+        self.check = check
         self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="github-")
         self.folder = Path(folder or self._temporary.name)
         self.prefix = prefix

@@ -135,6 +135,7 @@ class Faults:
         with self._lock:
             faults = [Fault.of(k) if isinstance(k, (int, str)) else k for k in kinds]
             self._chance = Chance(percent, seed, faults, in_a_row)
+            self._made, self._row = {}, {}
 
     def clear(self):
         with self._lock:
