@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,6 +175,14 @@ def test_an_answer_that_github_would_not_give_fails_loudly(tmp_path, monkeypatch
         github.__exit__(None, None, None)
 
 
+def test_what_the_fake_leaves_out_fails_loudly(tmp_path):
+    github = FakeGitHub(tmp_path).__enter__()
+    github.add_repository(DEMO)
+    assert ask(github, "POST", f"{AT}/issues", {"title": "x", "milestone": 1}).status == 500
+    with pytest.raises(AssertionError, match="milestone"):
+        github.__exit__(None, None, None)
+
+
 def test_null_is_allowed_where_the_description_says_nullable():
     simple = ("components", "schemas", "nullable-simple-user")
     assert contract.problems(simple, None) == []
@@ -197,6 +206,16 @@ def test_requests_share_a_connection(github):
             first = connection.sock
             assert first is not None
         assert first is connection.sock
+
+
+def test_concurrent_requests_do_not_lose_each_other(github):
+    def post(number):
+        return ask(github, "POST", f"{AT}/issues", {"title": f"issue {number}"}).body["number"]
+
+    with ThreadPoolExecutor(8) as executor:
+        numbers = list(executor.map(post, range(24)))
+    assert sorted(numbers) == list(range(1, 25))
+    assert len(github.requests) == 24
 
 
 # Git.

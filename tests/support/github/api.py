@@ -139,9 +139,9 @@ def routed(call, raw):
         for problem in problems:
             fake.note_violation(call.method, call.path, problem)
         refuse(400, "; ".join(problems))
-    if call.repository:
-        admit(call)
     try:
+        if call.repository:
+            admit(call)
         given = call.route.handler(call)
     except Refused as refused:
         given = refused.answer

@@ -67,6 +67,7 @@ ORDERS = {
 
 @route("GET", ISSUES, area="issues")
 def list_issues(call):
+    call.unsupported("milestone", "assignee", "type", "mentioned", "issue_field_values")
     query = call.query
     wanted = {name.strip().lower() for name in query.get("labels", "").split(",") if name.strip()}
     state = query.get("state", "open")
@@ -86,12 +87,14 @@ def list_issues(call):
 
 @route("POST", ISSUES, area="issues", level="write")
 def create_issue(call):
+    call.unsupported("milestone", "assignee", "type", "issue_field_values")
     body = call.body
     check_text("Issue", body["title"], body.get("body"))
-    issue = call.state.new_issue(call.repository, str(body["title"]), body.get("body"), call.user)
+    more = {}
     if call.may_write:  # of others GitHub drops labels and assignees, and says nothing
-        issue.labels = labels_of(call, body.get("labels", []))
-        issue.assignees = assignees_of(call)
+        more = {"labels": labels_of(call, body.get("labels", [])), "assignees": assignees_of(call)}
+    title, text = str(body["title"]), body.get("body")
+    issue = call.state.new_issue(call.repository, title, text, call.user, **more)
     shown = call.render.issue(issue)
     return Answer(201, shown, {"Location": shown["url"]})
 
@@ -103,16 +106,17 @@ def get_issue(call):
 
 @route("PATCH", ISSUE, area="issues", level="write")
 def update_issue(call):
+    call.unsupported("milestone", "assignee", "type", "issue_field_values", "duplicate_issue_id")
     issue, body = the_issue(call), call.body
     if not call.may_write and issue.user is not call.user:
         deny(call)
     check_text("Issue", body.get("title"), body.get("body"))
+    if "labels" in body and call.may_write:
+        issue.labels = labels_of(call, body["labels"])
     if body.get("title") is not None:
         issue.title = str(body["title"])
     if "body" in body:
         issue.body = body["body"]
-    if "labels" in body and call.may_write:
-        issue.labels = labels_of(call, body["labels"])
     if "assignees" in body and call.may_write:
         issue.assignees = assignees_of(call)
     if "state" in body:

@@ -39,6 +39,8 @@ def branch_of(repository, head):
 @route("GET", PULLS, area="pull_requests")
 def list_pulls(call):
     query, repository = call.query, call.repository
+    if query.get("sort") in ("popularity", "long-running"):
+        call.unsupported("sort")
     state, head = query.get("state", "open"), query.get("head")
     if head and ":" not in head:
         head = None  # GitHub ignores a head that does not name its owner
@@ -60,6 +62,7 @@ def list_pulls(call):
 
 @route("POST", PULLS, area="pull_requests", level="write")
 def create_pull(call):
+    call.unsupported("head_repo", "issue")
     body, repository = call.body, call.repository
     folder = call.fake.git_folder(repository)
     check_text("PullRequest", body.get("title", ""), body.get("body"))

@@ -31,7 +31,7 @@ class Route:
 class Call:
     """A request on its way to its handler."""
 
-    fake: Any  # FakeGitHub's core: state, folder, render, quotas
+    fake: Any
     method: str
     path: str
     query: dict[str, str]
@@ -54,6 +54,13 @@ class Call:
     @property
     def may_write(self):
         return self.repository.may(self.user, "write")
+
+    def unsupported(self, *names):
+        """Fail loudly where a request asks for what this fake leaves out."""
+        for name in names:
+            if self.query.get(name) is not None or (self.body or {}).get(name) is not None:
+                message = f"{self.method} {self.route.template} with {name!r}"
+                raise NotImplementedError(message)
 
     def page(self, items, show):
         """One page of a list, with GitHub's `Link`: by the repository's id, not by its name."""
