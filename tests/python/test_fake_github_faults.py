@@ -74,9 +74,10 @@ def test_secondary_limits_come_with_and_without_a_time(github, status):
     assert first.headers["X-RateLimit-Remaining"] != "0"
 
 
-def test_a_primary_limit_on_demand_names_its_reset(github):
-    github.fail("primary_limit", reset_in=5)
-    answer = refused(ask(github, "GET", AT), 403, "API rate limit exceeded")
+@pytest.mark.parametrize("status", [403, 429])
+def test_a_primary_limit_on_demand_names_its_reset(github, status):
+    github.fail("primary_limit", reset_in=5, status=status)
+    answer = refused(ask(github, "GET", AT), status, "API rate limit exceeded")
     assert answer.headers["X-RateLimit-Remaining"] == "0"
     assert 0 < int(answer.headers["X-RateLimit-Reset"]) - time.time() <= 6
 
@@ -216,6 +217,13 @@ def test_concurrent_requests_do_not_lose_each_other(github):
         numbers = list(executor.map(post, range(24)))
     assert sorted(numbers) == list(range(1, 25))
     assert len(github.requests) == 24
+
+
+def test_the_api_may_stand_at_the_root_as_the_public_one_does(tmp_path):
+    with FakeGitHub(tmp_path / "github", prefix="") as github:
+        github.add_repository(DEMO)
+        assert ask(github, "GET", AT).body["url"] == f"{github.url}{AT}"
+        assert git("clone", github.clone_url(DEMO), tmp_path / "clone").returncode == 0
 
 
 # Git.

@@ -72,9 +72,9 @@ def secondary_limit(status=403, retry_after=None):
     )
 
 
-def primary_limit(who, headers=None):
+def primary_limit(who, status=403, headers=None):
     return refusal(
-        403,
+        status,
         f"API rate limit exceeded for {who}.",
         documentation="/using-the-rest-api/rate-limits-for-the-rest-api",
         headers=headers,

@@ -63,7 +63,7 @@ class Fault:
                 "X-RateLimit-Remaining": "0",
                 "X-RateLimit-Reset": str(reset),
             }
-            return primary_limit(who, exhausted)
+            return primary_limit(who, self.status or 403, exhausted)
         if self.kind == "secondary_limit":
             return secondary_limit(self.status or 403, self.retry_after)
         if self.kind == "html":

@@ -93,13 +93,13 @@ class Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         if split.path.startswith("/_fake/"):
             self.send(control.answer(fake, self.command, self.path, body))
-        elif split.path.startswith(fake.prefix + "/"):
-            target = self.path[len(fake.prefix) :]
-            self.spoil(fake, fake.requests, target, lambda f: self.of_api(fake, target, body, f))
         elif match := smart_http.ADDRESS.fullmatch(split.path):
             self.spoil(
                 fake, fake.git_requests, self.path, lambda f: self.of_git(fake, match, body, f)
             )
+        elif split.path.startswith(fake.prefix + "/"):
+            target = self.path[len(fake.prefix) :]
+            self.spoil(fake, fake.requests, target, lambda f: self.of_api(fake, target, body, f))
         else:
             self.send(pages.answer(fake, split.path))
 
