@@ -4,16 +4,19 @@
 //! | --- | --- | --- |
 //! | [`marker`] | the hidden line by which our objects are found again | nothing |
 //! | [`local`] | a forge of files, for plans without an account | its own folder |
+//! | [`github`] | GitHub, and those of its kind | the network |
 //!
 //! Every verb that creates is an *ensure*: where an object with the same marker exists already,
 //! that one is returned and nothing is created. The caller journals its intent before the call
 //! and the outcome after it, and simply asks again after a crash or a lost answer.
 
+pub mod github;
 pub mod local;
 pub mod marker;
 
 use serde::{Deserialize, Serialize};
 
+pub use github::GitHubForge;
 pub use local::LocalForge;
 pub use marker::{Marker, MarkerKind};
 

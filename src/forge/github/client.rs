@@ -1,0 +1,494 @@
+//! Talks to one API: asks again where that may help, waits where it must, follows what may be
+//! followed, and says what it does.
+//!
+//! What is decided is decided by [`limits`](super::limits) and [`pace`](super::pace); this module
+//! carries it out. The token goes to the API's own host and nowhere else.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header::{ETAG, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER};
+use http::uri::{PathAndQuery, Uri};
+use serde_json::Value;
+
+use super::limits::{Heard, Limit, Limits, Moment, Next, Patience, Verb};
+use super::pace::Pace;
+use super::refusal::{Asker, Refusal, message};
+use super::time::Time;
+use super::wire::{Received, Sent, Silence, Wire};
+use crate::forge::{ForgeError, Listener};
+
+/// So many answers are kept for conditional requests.
+const MOST_KEPT: usize = 64;
+
+/// A longer one is fetched again: memory is dearer.
+const LONGEST_KEPT: usize = 256 * 1024;
+
+/// So many redirects are followed.
+const MOST_HOPS: u32 = 5;
+
+/// A shorter pause is not worth a line.
+const SHORTEST_TOLD: Duration = Duration::from_secs(1);
+
+/// One thing to ask.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) verb: Verb,
+    /// Path and query, below the API's address.
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+    /// A phrase that follows "to".
+    pub(super) what: String,
+}
+
+impl Call {
+    pub(super) fn get(path: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            verb: Verb::Get,
+            path: path.into(),
+            body: None,
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn post(path: impl Into<String>, body: Value, what: impl Into<String>) -> Self {
+        Self {
+            verb: Verb::Post,
+            path: path.into(),
+            body: Some(body),
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn patch(path: impl Into<String>, body: Value, what: impl Into<String>) -> Self {
+        Self {
+            verb: Verb::Patch,
+            ..Self::post(path, body, what)
+        }
+    }
+}
+
+/// An answer, good or bad.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What GitHub said where it declined.
+    pub(super) fn message(&self) -> &str {
+        message(&self.body)
+    }
+
+    /// GitHub's words and those of its `errors`, in lower case.
+    pub(super) fn complaint(&self) -> String {
+        format!("{} {}", self.message(), self.body["errors"]).to_lowercase()
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// An answer.
+    Answered(Answer),
+    /// None, to something that creates: see whether it is there before it is sent again.
+    Lost,
+}
+
+/// A connection to one API.
+pub(super) struct Client {
+    wire: Wire,
+    asker: Asker,
+    /// Scheme and authority, in lower case, and the path before all paths.
+    origin: Uri,
+    prefix: String,
+    time: Arc<dyn Time>,
+    throttle: Mutex<Throttle>,
+    kept: Mutex<HashMap<String, (HeaderValue, Answer)>>,
+    listener: Mutex<Option<Arc<Listener>>>,
+}
+
+#[derive(Debug, Default)]
+struct Throttle {
+    pace: Pace,
+    /// Nobody asks anything before.
+    closed_until: Moment,
+}
+
+impl Client {
+    pub(super) fn new(api: &str, asker: Asker, time: Arc<dyn Time>) -> Result<Self, ForgeError> {
+        let unusable = |reason: String| ForgeError::Refused {
+            what: format!("use the API at {}", crate::report::untrusted::one_line(api)),
+            status: 0,
+            reason,
+            remedy: "set GITHUB_API_URL to an address like https://api.github.com".to_owned(),
+        };
+        let origin: Uri = api
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| unusable(error.to_string()))?;
+        let is_web = matches!(origin.scheme_str(), Some("https" | "http"));
+        let is_plain = origin
+            .authority()
+            .is_some_and(|authority| !authority.as_str().contains('@'));
+        if !is_web || !is_plain || origin.query().is_some() {
+            return Err(unusable("it is no plain web address".to_owned()));
+        }
+        let wire = Wire::start(api, &asker.token).map_err(|reason| ForgeError::Unreachable {
+            reason: format!("no connection can be set up: {reason}"),
+        })?;
+        Ok(Self {
+            wire,
+            asker,
+            prefix: origin.path().trim_end_matches('/').to_owned(),
+            origin,
+            time,
+            throttle: Mutex::default(),
+            kept: Mutex::default(),
+            listener: Mutex::default(),
+        })
+    }
+
+    pub(super) fn listen(&self, listener: Listener) {
+        *lock(&self.listener) = Some(Arc::new(listener));
+    }
+
+    pub(super) fn interrupt(&self) {
+        self.time.interrupt();
+        self.wire.abort();
+    }
+
+    /// Tells the listener.
+    pub(super) fn tell(&self, line: &str) {
+        // Not under the lock, since it may take its time.
+        let listener = lock(&self.listener).clone();
+        if let Some(listener) = listener {
+            listener(line);
+        }
+    }
+
+    /// Asks what may be asked again; any answer that is no success is an error.
+    pub(super) fn ask(&self, call: &Call) -> Result<Answer, ForgeError> {
+        self.accept(call, self.ask_loosely(call)?)
+    }
+
+    /// Asks what may be asked again.
+    pub(super) fn ask_loosely(&self, call: &Call) -> Result<Answer, ForgeError> {
+        let mut patience = Patience::default();
+        loop {
+            if let Attempt::Answered(answer) = self.attempt(call, &mut patience)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The path and query of the next page of a list.
+    pub(super) fn next_page(&self, answer: &Answer) -> Option<String> {
+        let links = answer.headers.get(LINK)?.to_str().ok()?;
+        let next = links
+            .split(',')
+            .find(|link| link.contains("rel=\"next\""))?;
+        let (_, rest) = next.split_once('<')?;
+        let (url, _) = rest.split_once('>')?;
+        self.path_here(url)
+    }
+
+    /// The answer, where it is a success.
+    pub(super) fn accept(&self, call: &Call, answer: Answer) -> Result<Answer, ForgeError> {
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        Err(self.refusal(call, &answer))
+    }
+
+    fn refusal(&self, call: &Call, answer: &Answer) -> ForgeError {
+        let refusal = Refusal {
+            status: answer.status,
+            headers: &answer.headers,
+            body: &answer.body,
+        };
+        refusal.error(&call.what, &self.asker)
+    }
+
+    /// Asks until there is an answer, or until it must be seen first whether there was one.
+    pub(super) fn attempt(
+        &self,
+        call: &Call,
+        patience: &mut Patience,
+    ) -> Result<Attempt, ForgeError> {
+        loop {
+            self.take_turn(call)?;
+            let outcome = self.exchange(call)?;
+            let heard = match &outcome {
+                Ok(answer) => Heard::Response {
+                    status: answer.status,
+                    limits: limits(&answer.headers),
+                    message: answer.message(),
+                },
+                Err(_) => Heard::Nothing,
+            };
+            match (
+                patience.next(heard, self.time.chance(), self.time.now()),
+                outcome,
+            ) {
+                (Next::Done, Ok(answer)) => return Ok(Attempt::Answered(answer)),
+                (Next::Wait { until, why }, _) => self.close(until, why),
+                (Next::Retry { after }, _) => {
+                    self.wait(self.time.now() + after)?;
+                    if !call.verb.is_repeatable() {
+                        return Ok(Attempt::Lost);
+                    }
+                }
+                (Next::GiveUp { until: Some(until) }, _) => {
+                    let until = i64::try_from(until.as_secs()).ok();
+                    return Err(ForgeError::Limited { until });
+                }
+                (_, Ok(answer)) => return Err(self.refusal(call, &answer)),
+                (_, Err(reason)) => return Err(ForgeError::Unreachable { reason }),
+            }
+        }
+    }
+
+    /// Waits until this call may be made.
+    fn take_turn(&self, call: &Call) -> Result<(), ForgeError> {
+        let now = self.time.now();
+        let turn = match call.verb {
+            Verb::Get => now,
+            Verb::Patch | Verb::Post => lock(&self.throttle).pace.turn(now),
+        };
+        if turn > now + SHORTEST_TOLD {
+            let wait = (turn - now).as_secs();
+            self.tell(&format!("not to create too fast, waiting {wait} s"));
+        }
+        self.wait(turn)?;
+        loop {
+            let closed_until = lock(&self.throttle).closed_until;
+            self.wait(closed_until)?;
+            // It may have been closed for longer meanwhile.
+            if lock(&self.throttle).closed_until <= closed_until {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self, until: Moment) -> Result<(), ForgeError> {
+        if self.time.wait(until) {
+            Ok(())
+        } else {
+            Err(ForgeError::Interrupted)
+        }
+    }
+
+    /// Keeps everybody from asking until then.
+    fn close(&self, until: Moment, why: Limit) {
+        {
+            let mut throttle = lock(&self.throttle);
+            throttle.closed_until = throttle.closed_until.max(until);
+            if why == Limit::Secondary {
+                throttle.pace.warn(self.time.now());
+            }
+        }
+        let line = format!("{}, waiting until {}", why.sentence(), clock(until));
+        self.tell(&line);
+    }
+
+    /// One answer: redirects on the same host followed, known content taken from memory. What
+    /// is no answer comes with its reason.
+    fn exchange(&self, call: &Call) -> Result<Result<Answer, String>, ForgeError> {
+        let mut path = call.path.clone();
+        for _ in 0..MOST_HOPS {
+            let answer = match self.exchange_once(call, &path)? {
+                Ok(answer) => answer,
+                Err(reason) => return Ok(Err(reason)),
+            };
+            let follows = match answer.status {
+                301 | 302 => call.verb == Verb::Get,
+                307 | 308 => true,
+                _ => false,
+            };
+            if !follows {
+                return Ok(Ok(answer));
+            }
+            path = self.target(call, &answer)?;
+        }
+        Err(self.astray(call, "it redirects in a circle".to_owned()))
+    }
+
+    fn target(&self, call: &Call, answer: &Answer) -> Result<String, ForgeError> {
+        let location = answer
+            .headers
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        self.path_here(location).ok_or_else(|| {
+            let host = location
+                .parse::<Uri>()
+                .ok()
+                .and_then(|uri| uri.host().map(str::to_owned));
+            let host = host.unwrap_or_else(|| "nowhere".to_owned());
+            self.astray(
+                call,
+                format!("it redirects to {host}, which does not get the token"),
+            )
+        })
+    }
+
+    fn astray(&self, call: &Call, reason: String) -> ForgeError {
+        ForgeError::Refused {
+            what: call.what.clone(),
+            status: 0,
+            reason,
+            remedy: format!(
+                "check that the remote and GITHUB_API_URL name the API that knows {}",
+                self.asker.repository
+            ),
+        }
+    }
+
+    fn exchange_once(&self, call: &Call, path: &str) -> Result<Result<Answer, String>, ForgeError> {
+        if self.time.is_interrupted() {
+            return Err(ForgeError::Interrupted);
+        }
+        let known = match call.verb {
+            Verb::Get => lock(&self.kept).get(path).cloned(),
+            Verb::Patch | Verb::Post => None,
+        };
+        let (etag, known) = known.unzip();
+        let began = self.time.now();
+        let outcome = self.wire.exchange(Sent {
+            verb: call.verb,
+            url: self.url(path),
+            body: call.body.clone(),
+            etag,
+        });
+        let took = self.time.now().saturating_sub(began).as_secs_f64();
+        let asked = format!("{} {path}", call.verb.name());
+        let received = match outcome {
+            Ok(received) => received,
+            Err(Silence::Aborted) => return Err(ForgeError::Interrupted),
+            Err(Silence::Network(reason)) => {
+                self.tell(&format!("{asked} failed: {reason} ({took:.2} s)"));
+                return Ok(Err(reason));
+            }
+        };
+        self.tell(&format!("{asked} {}", told(&received, took)));
+        if let (304, Some(answer)) = (received.status, known) {
+            return Ok(Ok(answer));
+        }
+        let size = received.body.len();
+        let answer = read(received);
+        if let Ok(answer) = &answer
+            && size <= LONGEST_KEPT
+        {
+            self.keep(call, path, answer);
+        }
+        Ok(answer)
+    }
+
+    fn keep(&self, call: &Call, path: &str, answer: &Answer) {
+        let etag = answer.headers.get(ETAG);
+        if let (Verb::Get, 200, Some(etag)) = (call.verb, answer.status, etag) {
+            let mut kept = lock(&self.kept);
+            if kept.len() >= MOST_KEPT {
+                kept.clear();
+            }
+            kept.insert(path.to_owned(), (etag.clone(), answer.clone()));
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        let scheme = self.origin.scheme_str().unwrap_or("https");
+        let authority = self.origin.authority().map_or("", |it| it.as_str());
+        format!("{scheme}://{authority}{}{path}", self.prefix)
+    }
+
+    /// The path and query of an address of this very API, below its prefix; `None` for any other.
+    fn path_here(&self, url: &str) -> Option<String> {
+        let uri: Uri = url.parse().ok()?;
+        let is_here = match (uri.scheme_str(), uri.authority()) {
+            (None, None) => true,
+            (Some(scheme), Some(_)) => {
+                Some(scheme) == self.origin.scheme_str()
+                    && uri.host().map(str::to_ascii_lowercase)
+                        == self.origin.host().map(str::to_ascii_lowercase)
+                    && port(&uri) == port(&self.origin)
+                    && uri.authority().is_some_and(|it| !it.as_str().contains('@'))
+            }
+            _ => false,
+        };
+        let path = uri.path_and_query().map(PathAndQuery::as_str)?;
+        let path = path.strip_prefix(&self.prefix)?;
+        (is_here && path.starts_with('/')).then(|| path.to_owned())
+    }
+}
+
+fn port(uri: &Uri) -> Option<u16> {
+    uri.port_u16().or_else(|| match uri.scheme_str() {
+        Some("https") => Some(443),
+        Some("http") => Some(80),
+        _ => None,
+    })
+}
+
+/// An answer must be JSON where it is a success; an error page may be anything.
+fn read(received: Received) -> Result<Answer, String> {
+    let Received {
+        status,
+        headers,
+        body,
+    } = received;
+    let is_success = (200..300).contains(&status);
+    let body = match serde_json::from_slice(&body) {
+        Ok(body) => body,
+        Err(error) if is_success && !body.is_empty() => {
+            return Err(format!("the answer is no JSON ({error})"));
+        }
+        Err(_) => Value::Null,
+    };
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
+}
+
+fn limits(headers: &HeaderMap) -> Limits {
+    let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse().ok();
+    Limits {
+        retry_after: number(headers.get(RETRY_AFTER)),
+        remaining: number(headers.get("x-ratelimit-remaining")),
+        reset: number(headers.get("x-ratelimit-reset")),
+    }
+}
+
+/// `201 (cost 1, 4987 left, 0.21 s)`
+fn told(received: &Received, took: f64) -> String {
+    // Content that did not change is free.
+    let cost = u8::from(received.status != 304);
+    let left = limits(&received.headers)
+        .remaining
+        .map_or_else(String::new, |left| format!("{left} left, "));
+    format!("{} (cost {cost}, {left}{took:.2} s)", received.status)
+}
+
+/// `12:05:00Z`
+fn clock(moment: Moment) -> String {
+    i64::try_from(moment.as_secs())
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(
+            || "later".to_owned(),
+            |time| time.strftime("%H:%M:%SZ").to_string(),
+        )
+}
+
+/// What it guards is whole at all times.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
