@@ -123,6 +123,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// More tasks than one issue can have sub-issues.
+    #[error("there would be {total} sub-issues, and GitHub links {most} to one issue")]
+    TooManySubIssues {
+        /// Those that are there, and those that are to come.
+        total: usize,
+        /// As many as there may be.
+        most: usize,
+    },
     /// There were warnings, and nobody accepted them.
     #[error("there are warnings, and they were not accepted: {warnings}")]
     WarningsNotAccepted {
@@ -249,7 +257,8 @@ impl Error {
             Self::NoTasks { .. } | Self::AllDone { .. } => Kind::Plan,
             Self::Dependencies { .. }
             | Self::WarningsNotAccepted { .. }
-            | Self::CannotAdopt { .. } => Kind::Validation,
+            | Self::CannotAdopt { .. }
+            | Self::TooManySubIssues { .. } => Kind::Validation,
             Self::Forge { .. } => Kind::Forge,
             Self::GitMissing
             | Self::NotARepository { .. }
@@ -281,7 +290,7 @@ impl Error {
             Self::OutOfRange { name, .. } => format!("change or leave out {name}"),
             Self::Options { .. } => "pass every option under its documented name and type".into(),
             Self::SourceUnsupported { .. } => {
-                "pass a Markdown plan, or - for a plan on standard input".into()
+                "pass an issue of a remote of this clone, a Markdown plan, or - for one on standard input".into()
             }
             Self::NoTasks { .. } => concat!(
                 "write the tasks in one of three formats: a checklist (`- [ ] Add login`), ",
@@ -292,6 +301,9 @@ impl Error {
             Self::Dependencies { order, .. } => order.clone(),
             Self::CannotAdopt { .. } => {
                 "write the task out, or refer to an open issue of the same forge".into()
+            }
+            Self::TooManySubIssues { .. } => {
+                "split the master issue into several, each with its own tasks".into()
             }
             Self::WarningsNotAccepted { .. } => "look at them with --dry-run, and go on with --yes".into(),
             Self::Forge { remedy, .. } => remedy.clone(),

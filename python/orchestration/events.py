@@ -202,6 +202,18 @@ class AgentProgress(Event):
 
 
 @dataclass(frozen=True)
+class AgentUsage(Event):
+    """What an agent has used so far in this attempt, as it says."""
+
+    agent: int
+    input_tokens: int
+    """Tokens that it read, cached ones included."""
+    output_tokens: int
+    cost_usd: float | None
+    """US dollars, once it says so."""
+
+
+@dataclass(frozen=True)
 class AgentFinished(Event):
     """An agent's process ended."""
 
@@ -271,11 +283,11 @@ class DiagnosticCreated(Event):
 
 @dataclass(frozen=True)
 class PoolPaused(Event):
-    """No new agent starts for now."""
+    """No agent starts for now."""
 
     reason: str
-    until: str | None
-    """RFC 3339 in UTC, where the end is known."""
+    until: str
+    """RFC 3339 in UTC."""
 
 
 @dataclass(frozen=True)
@@ -336,6 +348,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         WorktreeCreated,
         AgentStarted,
         AgentProgress,
+        AgentUsage,
         AgentFinished,
         VerifyFinished,
         Pushed,

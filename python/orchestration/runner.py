@@ -168,6 +168,8 @@ def orchestrate(
     verify: str | None = None,
     setup: str | None = None,
     permission_mode: str | None = None,
+    budget_usd: float | None = None,
+    agent_budget_usd: float | None = None,
     keep_worktrees: bool = False,
     draft: bool = False,
     dry_run: bool = False,
@@ -182,26 +184,33 @@ def orchestrate(
     environment variables. Tasks that fail raise nothing: see :attr:`Report.exit_code`.
 
     Args:
-        source: The path of a Markdown plan, or ``-`` for a plan on standard input.
+        source: A GitHub issue (``1234``, ``OWNER/REPO#1234``, its URL), the path of a Markdown
+            plan, or ``-`` for a plan on standard input.
         repo: Any folder of the git repository.
         max_workers: Agents at once; 5 by default.
         timeout: Seconds per agent and attempt; 1800 by default, 0 for none.
         batch_size: A batch of this many ends before the next begins; unlimited by default.
         yes: Go on despite warnings.
-        base: The branch or revision that agents start from.
+        base: The branch that agents start from: the remote's default branch by default, for a
+            plan in the local forge the current one.
         agent: ``claude``, ``copilot``, ``amplifier``, or a command line that reads its prompt on
             standard input.
         model: Passed to agents that know models.
         verify: A shell command that must pass in a worktree before its change request.
         setup: A shell command that runs in each fresh worktree before its agent.
         permission_mode: Passed to agents that know it; ``bypassPermissions`` by default.
+        budget_usd: No agent starts once all together have cost so many US dollars; those at
+            work end well.
+        agent_budget_usd: US dollars that one attempt of an agent may cost, for agents that know
+            budgets.
         keep_worktrees: Keep the worktrees of successful tasks.
         draft: Open change requests as drafts.
         dry_run: Parse and validate only. The report then has no tasks; its exit code is 4 where
             tasks depend on each other.
         new: Begin anew although an earlier orchestration of the plan exists.
         pass_env: Names of withheld variables that agents get all the same.
-        forge: Where issues and change requests are filed: ``local``, as files in the repository.
+        forge: Where issues and change requests are filed: ``github``, or ``local``, as files in
+            the repository. By default an issue's own forge, and ``local`` for a plan.
         on_event: Called with each event on this thread, in the order of ``seq``. Its exception
             stops all agents, waits until they are reaped, and is raised again; Ctrl-C likewise.
 
@@ -225,6 +234,8 @@ def orchestrate(
         verify=verify,
         setup=setup,
         permission_mode=permission_mode,
+        budget_usd=budget_usd,
+        agent_budget_usd=agent_budget_usd,
         keep_worktrees=keep_worktrees,
         draft=draft,
         dry_run=dry_run,

@@ -6,6 +6,7 @@
 //! Plans are untrusted and come in every language and style, so nothing here recurses over their
 //! structure, every step is linear in their size, and words are looked up in tables.
 
+mod adopt;
 mod cues;
 mod estimate;
 mod footprint;

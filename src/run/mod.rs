@@ -3,6 +3,7 @@
 //! | module | what it is | pure |
 //! | --- | --- | --- |
 //! | [`options`] | what may be asked of it | yes |
+//! | [`origin`], [`remote`] | where tasks come from, and where they are filed | no |
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
@@ -29,9 +30,11 @@ pub mod lock;
 pub mod machine;
 pub mod operation;
 pub mod options;
+pub mod origin;
 pub mod prepare;
 pub mod publish;
 pub mod record;
+pub mod remote;
 pub mod resources;
 pub mod start;
 pub mod state;

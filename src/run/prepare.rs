@@ -6,25 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
-use crate::forge::marker::plan_identity;
-use crate::forge::{
-    Forge, ForgeError, Issue, LocalForge, MarkerKind, Reply, Request, State as IssueState,
-};
-use crate::plan::{self, Plan, PlanError, Tree, Validation, Verdict};
+use crate::forge::{ForgeError, Issue, Reply, Request, State as IssueState};
+use crate::plan::{self, IssueRef, Plan, PlanError, Target, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
-use crate::workspace::{Base, Layout, Master, Workspace};
-use crate::world::real::{reason, wall};
+use crate::workspace::{Base, Layout, Workspace};
 
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
+use super::origin::{Origin, Search, read_plan, unexpected};
+use super::remote::Clone;
 use super::resources::Resources;
 use super::surroundings::{
     Environment, find_executable, find_git, identity_is_set, layout, variable,
@@ -42,17 +38,16 @@ pub struct Prepared {
     pub notices: Vec<String>,
     pub(super) options: Options,
     pub(super) resolved: Resolved,
-    pub(super) text: String,
-    pub(super) identity: String,
+    pub(super) origin: Origin,
     pub(super) workspace: Workspace,
     pub(super) layout: Layout,
     pub(super) base: Base,
     pub(super) git: Git,
-    pub(super) forge: Arc<dyn Forge>,
     pub(super) agent: Agent,
     pub(super) environment: Vec<(OsString, OsString)>,
-    /// The master issue and its lock, where the plan was orchestrated before.
-    pub(super) known: Option<(u64, Lock)>,
+    /// The lock of the master issue, where that exists.
+    pub(super) lock: Option<Lock>,
+    /// The titles of the open issues that tasks adopt, by number.
     pub(super) adopted: BTreeMap<u64, String>,
 }
 
@@ -85,52 +80,46 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     // Errors name the folder itself, not the way to it.
     let repository = repository.canonicalize().unwrap_or(repository);
     let parsed = Source::parse(source);
-    let (text, path) = match &parsed {
-        Source::Issue(_) => {
-            return Err(Error::SourceUnsupported {
-                source_name: source.to_owned(),
-                reason: "this version orchestrates Markdown plans only".to_owned(),
-            });
-        }
+    let plan = match &parsed {
+        Source::File(path) => read_plan(path).map(|(text, path)| (text, Some(path)))?,
         Source::Stdin => (text.unwrap_or_default(), None),
-        Source::File(path) => {
-            let (text, path) = read_plan(path)?;
-            (text, Some(path))
-        }
-        Source::Local(_) => (String::new(), None),
+        Source::Issue(_) | Source::Local(_) => (String::new(), None),
     };
     let git = find_git(&environment)?;
     let workspace = Workspace::discover(&repository)?;
     let layout = layout(&workspace, &resolved, &environment);
     refuse_unspeakable(&layout)?;
-    let forge = local_forge(&workspace, &layout)?;
-    let (text, identity) = if let Source::Local(number) = parsed {
-        let issue = ask_issue(&*forge, number)?;
-        let text = format!("# {}\n\n{}", issue.title, issue.body);
-        (text, format!("local#{number}"))
-    } else {
-        let identity = plan_identity(workspace.root(), path.as_deref(), &text);
-        (text, identity)
+    let git = user_git(git, &workspace, &environment)?;
+    let clone = Clone {
+        root: workspace.root(),
+        git: &git,
+        environment: &environment,
     };
-    let plan = parse(&text, Some(source))?;
-    let base = workspace.base(options.base.as_deref())?;
+    let origin = Search {
+        source,
+        plan,
+        forge: options.forge.as_deref(),
+        workspace: &workspace,
+        layout: &layout,
+        clone,
+    }
+    .find(&parsed)?;
+    let mut plan = read_tasks(&origin, source)?;
+    let adopted = adopted(&origin, &mut plan)?;
+    let base = match &origin.remote {
+        Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
+        None => workspace.base(options.base.as_deref())?,
+    };
     let tree = Tree::new(workspace.tree(&base.commit)?);
     let mut validation = plan::validate(&plan, Some(&tree));
+    warn_of_strangers(&mut validation, &origin, &adopted);
+    refuse_too_many(&origin, &plan)?;
     check_resources(&mut validation, &workspace, &layout, resolved.max_workers)?;
-    let adopted = adopted(&*forge, &plan)?;
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
-    let identity_is_set = identity_is_set(&git, workspace.root(), &environment);
-    let git = Git::new(
-        git,
-        ["GIT_SSH", "GIT_SSH_COMMAND"]
-            .into_iter()
-            .any(|name| variable(&environment, name).is_some())
-            || workspace.ssh_is_set()?,
-        identity_is_set,
-    );
-    let known = match known_master(&*forge, &identity)? {
-        Some(number) if !options.dry_run => {
-            Some((number, Lock::take(&layout.run_lock(Master::Local(number)))?))
+    let lock = match &origin.master {
+        Some(master) if !options.dry_run => {
+            let master = origin.label(master.number);
+            Some(Lock::take(&layout.run_lock(master))?)
         }
         _ => None,
     };
@@ -144,22 +133,72 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
             .filter(|line| !validation.warnings.contains(line))
             .cloned()
             .collect(),
+        adopted: adopted
+            .into_iter()
+            .map(|(number, issue)| (number, issue.title))
+            .collect(),
         plan,
         validation,
         options,
         resolved,
-        text,
-        identity,
+        origin,
         workspace,
         layout,
         base,
         git,
-        forge,
         agent,
         environment,
-        known,
-        adopted,
+        lock,
     })
+}
+
+/// The user's git, with what is known about how to run it.
+fn user_git(path: PathBuf, workspace: &Workspace, environment: &Environment) -> Result<Git> {
+    let identity_is_set = identity_is_set(&path, workspace.root(), environment);
+    let ssh_is_set = ["GIT_SSH", "GIT_SSH_COMMAND"]
+        .into_iter()
+        .any(|name| variable(environment, name).is_some())
+        || workspace.ssh_is_set()?;
+    Ok(Git::new(path, ssh_is_set, identity_is_set))
+}
+
+/// The tasks of the text, and those that are sub-issues of the master already.
+fn read_tasks(origin: &Origin, source: &str) -> Result<Plan> {
+    let foreign: Vec<_> = origin.foreign_sub_issues().collect();
+    let mut plan = match (parse(&origin.text, Some(source)), &origin.master) {
+        (Ok(plan), _) => plan,
+        (Err(_), Some(master)) if !foreign.is_empty() => {
+            Plan::of_issues(&master.title, &master.body)
+        }
+        (Err(error), _) => return Err(error),
+    };
+    own_references(origin, &mut plan);
+    plan.adopt(
+        foreign
+            .iter()
+            .map(|issue| (issue.number, &*issue.title, &*issue.body)),
+    );
+    Ok(plan)
+}
+
+/// `octo/shop#12` in an issue of octo/shop is #12.
+fn own_references(origin: &Origin, plan: &mut Plan) {
+    let Some(remote) = &origin.remote else { return };
+    let own = remote.repository.to_string();
+    let shorten = |issue: &mut IssueRef| {
+        let named = issue.repository.as_deref();
+        if named.is_some_and(|named| named.eq_ignore_ascii_case(&own)) {
+            issue.repository = None;
+        }
+    };
+    for task in &mut plan.tasks {
+        task.adopts.iter_mut().for_each(shorten);
+        for dependency in &mut task.depends_on {
+            if let Target::Issue(issue) = &mut dependency.to {
+                shorten(issue);
+            }
+        }
+    }
 }
 
 impl Prepared {
@@ -249,7 +288,7 @@ fn find_agent(
         resolved.delegate.as_deref(),
         options.model.as_deref(),
         options.permission_mode.as_deref(),
-        None,
+        options.agent_budget_usd,
     )?;
     let agent = match find_executable(agent.executable(), environment) {
         // Agents run elsewhere, so a path is meant as seen from here.
@@ -272,25 +311,6 @@ fn missing(agent: &Agent) -> Error {
         agent: agent.name().to_owned(),
         executable: agent.executable().to_owned(),
     }
-}
-
-fn read_plan(given: &str) -> Result<(String, PathBuf)> {
-    let path = PathBuf::from(given);
-    let unreadable = |reason: String| Error::PlanUnreadable {
-        path: PathBuf::from(given),
-        reason,
-    };
-    let bytes = fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::PlanMissing { path: path.clone() },
-        std::io::ErrorKind::IsADirectory => unreadable("it is a folder".to_owned()),
-        _ => unreadable(reason(&error)),
-    })?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))?;
-    let path = path
-        .canonicalize()
-        .map_err(|error| unreadable(reason(&error)))?;
-    Ok((text, path))
 }
 
 /// Parses a plan; errors name the source.
@@ -330,50 +350,10 @@ fn refuse_unspeakable(layout: &Layout) -> Result<()> {
     }
 }
 
-/// The forge of this repository. A forge that was deleted begins above the branches that it left
-/// behind, so that no task takes up another one's work.
-fn local_forge(workspace: &Workspace, layout: &Layout) -> Result<Arc<dyn Forge>> {
-    let folder = layout.forge();
-    let shown = layout.shown(&folder);
-    let branches = workspace.branches()?;
-    let taken = branches
-        .iter()
-        .filter_map(|branch| Master::local_sub_issue(branch))
-        .max();
-    Ok(Arc::new(
-        LocalForge::new(&folder, &shown, wall).after(taken.unwrap_or(0)),
-    ))
-}
-
-pub(super) fn ask_issue(forge: &dyn Forge, number: u64) -> Result<Issue> {
-    match forge.perform(&Request::Issue { number })? {
-        Reply::Issue(issue) => Ok(issue),
-        other => Err(unexpected(&other)),
-    }
-}
-
-/// The master issue of a plan that was orchestrated before.
-fn known_master(forge: &dyn Forge, identity: &str) -> Result<Option<u64>> {
-    if let Some(number) = identity
-        .strip_prefix("local#")
-        .and_then(|text| text.parse().ok())
-    {
-        return Ok(Some(number));
-    }
-    match forge.perform(&Request::Marked {
-        master: identity.to_owned(),
-    })? {
-        Reply::Marked { found } => Ok(found
-            .iter()
-            .find(|object| object.marker.kind == MarkerKind::Master)
-            .map(|object| object.number)),
-        other => Err(unexpected(&other)),
-    }
-}
-
-/// The titles of the open issues that tasks adopt, by number. Closed ones count as done.
-fn adopted(forge: &dyn Forge, plan: &Plan) -> Result<BTreeMap<u64, String>> {
-    let mut titles = BTreeMap::new();
+/// The open issues that tasks adopt, by number. Closed ones count as done, and nobody waits for
+/// them.
+fn adopted(origin: &Origin, plan: &mut Plan) -> Result<BTreeMap<u64, Issue>> {
+    let mut open = BTreeMap::new();
     for task in &plan.tasks {
         let Some(reference) = &task.adopts else {
             continue;
@@ -385,29 +365,94 @@ fn adopted(forge: &dyn Forge, plan: &Plan) -> Result<BTreeMap<u64, String>> {
         if reference.repository.is_some() {
             return Err(refuse(format!("{reference} is in another repository")));
         }
-        let issue = match forge.perform(&Request::Issue {
-            number: reference.number,
-        }) {
-            Ok(Reply::Issue(issue)) => issue,
-            Ok(other) => return Err(unexpected(&other)),
-            Err(ForgeError::NotFound { .. }) => {
-                return Err(refuse(format!(
-                    "{reference} is no issue of the local forge"
-                )));
+        match look_up(origin, reference.number)? {
+            Some(issue) if issue.state == IssueState::Open => {
+                open.insert(reference.number, issue);
             }
-            Err(error) => return Err(error.into()),
-        };
-        if issue.state == IssueState::Open {
-            titles.insert(reference.number, issue.title);
+            Some(_) => {}
+            None => {
+                let forge = origin.remote.as_ref().map_or_else(
+                    || "the local forge".to_owned(),
+                    |remote| remote.repository.to_string(),
+                );
+                return Err(refuse(format!("{reference} is no issue of {forge}")));
+            }
         }
     }
-    Ok(titles)
+    for task in &mut plan.tasks {
+        let waits = std::mem::take(&mut task.depends_on);
+        for dependency in waits {
+            let is_closed = match &dependency.to {
+                Target::Issue(issue) if issue.repository.is_none() => {
+                    look_up(origin, issue.number)?
+                        .is_some_and(|issue| issue.state != IssueState::Open)
+                }
+                _ => false,
+            };
+            if !is_closed {
+                task.depends_on.push(dependency);
+            }
+        }
+    }
+    Ok(open)
 }
 
-pub(super) fn unexpected(reply: &Reply) -> Error {
-    Error::Engine {
-        reason: format!("the forge answered {reply:?}"),
+/// An issue of the master's forge, asked for only where it is not known.
+fn look_up(origin: &Origin, number: u64) -> Result<Option<Issue>> {
+    let known = origin.sub_issues.iter().chain(&origin.master);
+    if let Some(issue) = known.into_iter().find(|issue| issue.number == number) {
+        return Ok(Some(issue.clone()));
     }
+    match origin.forge.perform(&Request::Issue { number }) {
+        Ok(Reply::Issue(issue)) => Ok(Some(issue)),
+        Ok(other) => Err(unexpected(&other)),
+        Err(ForgeError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What somebody wrote who may not write to the repository is not to be run unseen.
+fn warn_of_strangers(validation: &mut Validation, origin: &Origin, adopted: &BTreeMap<u64, Issue>) {
+    let Some(remote) = &origin.remote else { return };
+    for issue in origin.master.iter().chain(adopted.values()) {
+        if let Some(stranger) = &issue.stranger {
+            validation.warnings.push(format!(
+                "issue #{} was written by {stranger}, who may not write to {}",
+                issue.number, remote.repository
+            ));
+            if validation.verdict == Verdict::Proceed {
+                validation.verdict = Verdict::Warn;
+            }
+        }
+    }
+}
+
+/// GitHub links so many sub-issues to one issue, and no more.
+const MOST_SUB_ISSUES: usize = 100;
+
+fn refuse_too_many(origin: &Origin, plan: &Plan) -> Result<()> {
+    if origin.remote.is_none() {
+        return Ok(());
+    }
+    let linked = origin.sub_issues.len();
+    let is_linked = |number| origin.sub_issues.iter().any(|issue| issue.number == number);
+    let ours = origin.sub_issues.iter().filter_map(|issue| {
+        let marker = issue.marker.as_ref()?;
+        marker.task.as_deref()
+    });
+    let ours: Vec<_> = ours.collect();
+    let new = plan.tasks.iter().filter(|task| match &task.adopts {
+        Some(issue) => !is_linked(issue.number),
+        None => !ours.contains(&&*plan::key(&task.title, task.occurrence)),
+    });
+    let total = linked + new.count();
+    if total > MOST_SUB_ISSUES {
+        return Err(Error::TooManySubIssues {
+            total,
+            most: MOST_SUB_ISSUES,
+        });
+    }
+    Ok(())
 }
 
 fn join(numbers: &[u32], between: &str) -> String {

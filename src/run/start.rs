@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::forge::{Marker, MarkerKind, NewIssue, Reply, Request};
 use crate::plan::{self, Verdict};
 use crate::report::redact::Redactor;
-use crate::workspace::Master;
 use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
 use crate::world::real::{RealWorld, Setting, create_folder, read_journal, wall};
 
@@ -20,7 +19,8 @@ use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
 use super::lock::Lock;
 use super::operation::Site;
-use super::prepare::{Prepared, ask_issue, unexpected};
+use super::origin::unexpected;
+use super::prepare::Prepared;
 use super::record::{Body, Filed, Settings, Start, TaskSpec};
 use super::state::State;
 use super::summary::Summary;
@@ -64,19 +64,20 @@ impl Prepared {
         ensure_runtime(self.workspace.root())?;
         exclude_own_files(self.workspace.common_dir())?;
         let (master, lock) = self.file_master()?;
-        let number = master.number;
-        let folder = self.layout.parallel(Master::Local(number));
+        let label = self.origin.label(master.number);
+        let folder = self.layout.parallel(label);
         create_folder(&folder)?;
         let history = History::new(earlier(&folder)?);
         let tasks = match history.todo(self.tasks(), self.options.new) {
             Todo::Tasks(tasks) => tasks,
             Todo::Nothing(summary) => return Ok(Next::Done(summary)),
         };
-        let label = Master::Local(number);
         let orchestration =
             label.orchestration_id(wall(), |id| self.layout.journal(label, id).exists());
         let logs = self.layout.logs(&orchestration);
-        let redactor = Redactor::new(secrets(&self.environment));
+        let mut secrets = secrets(&self.environment);
+        secrets.extend(self.origin.token.clone());
+        let redactor = Redactor::new(secrets);
         let setting = Setting {
             root: self.workspace.root().to_owned(),
             journal: self.layout.journal(label, &orchestration),
@@ -87,7 +88,7 @@ impl Prepared {
             verbose: self.resolved.verbose,
             submodules: self.workspace.has_submodules(&self.base.commit)?,
             redactor: redactor.clone(),
-            forge: Arc::clone(&self.forge),
+            forge: Arc::clone(&self.origin.forge),
             interval: self.resolved.interval,
         };
         let start = Start {
@@ -95,8 +96,12 @@ impl Prepared {
             label: label.slug(),
             source: self.source.clone(),
             master,
-            local: true,
-            remote: None,
+            local: self.origin.remote.is_none(),
+            remote: self
+                .origin
+                .remote
+                .as_ref()
+                .map(|remote| remote.name.clone()),
             title: self.title(),
             opening: self.plan.opening.clone(),
             base: self.base.name.clone(),
@@ -205,28 +210,26 @@ impl Prepared {
     }
 
     fn file_master(&mut self) -> Result<(Filed, Lock)> {
-        if let Some((number, lock)) = self.known.take() {
-            let issue = ask_issue(&*self.forge, number)?;
-            return Ok((
-                Filed {
-                    number,
-                    url: issue.url,
-                    existed: true,
-                },
-                lock,
-            ));
+        if let (Some(issue), Some(lock)) = (&self.origin.master, self.lock.take()) {
+            let filed = Filed {
+                number: issue.number,
+                url: issue.url.clone(),
+                existed: true,
+            };
+            return Ok((filed, lock));
         }
-        let reply = self.forge.perform(&Request::CreateIssue(NewIssue {
-            marker: Marker::whole(self.identity.clone(), MarkerKind::Master),
+        let identity = self.origin.identity.clone().unwrap_or_default();
+        let reply = self.origin.forge.perform(&Request::CreateIssue(NewIssue {
+            marker: Marker::whole(identity, MarkerKind::Master),
             title: self.title(),
-            body: self.text.clone(),
+            body: self.origin.text.clone(),
             labels: vec!["parallel-orchestration".to_owned()],
             parent: None,
         }))?;
         let Reply::Created(created) = reply else {
             return Err(unexpected(&reply));
         };
-        let lock = Lock::take(&self.layout.run_lock(Master::Local(created.number)))?;
+        let lock = Lock::take(&self.layout.run_lock(self.origin.label(created.number)))?;
         let filed = Filed {
             number: created.number,
             url: created.url,

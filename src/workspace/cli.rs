@@ -312,6 +312,11 @@ impl Git {
         )
     }
 
+    /// Lists the names of the remotes, one a line.
+    pub fn remotes(&self, folder: &Path) -> GitCommand {
+        self.command("remote", folder, ["remote"])
+    }
+
     /// Asks for the address of a remote as git uses it, `insteadOf` worked in.
     pub fn remote_address(&self, folder: &Path, remote: &str) -> GitCommand {
         self.command("remote get-url", folder, ["remote", "get-url", remote])

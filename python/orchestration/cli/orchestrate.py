@@ -12,6 +12,7 @@ Verbs:
 
 \b
 Examples:
+  parallel-orchestrate 1234
   parallel-orchestrate plan.md
   parallel-orchestrate plan.md --dry-run
   parallel-orchestrate plan.md --max-workers 3 --verify "make test"
@@ -68,6 +69,18 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     "--permission-mode", metavar="MODE", help="For agents that know it (bypassPermissions)."
 )
 @click.option(
+    "--budget-usd",
+    type=float,
+    metavar="USD",
+    help="No agent starts once all together have cost so much.",
+)
+@click.option(
+    "--agent-budget-usd",
+    type=float,
+    metavar="USD",
+    help="What one attempt of an agent may cost, for agents that know budgets.",
+)
+@click.option(
     "--pass-env", multiple=True, metavar="NAME", help="Let agents see a withheld variable."
 )
 @click.option(
@@ -77,11 +90,15 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     "--verify", metavar="COMMAND", help="Must pass in a worktree before its change request."
 )
 @click.option("--repo", metavar="PATH", help="Any folder of the repository (.).")
-@click.option("--base", metavar="BRANCH", help="Where agents start from (the current branch).")
+@click.option(
+    "--base",
+    metavar="BRANCH",
+    help="Where agents start from (the remote's default branch; for a plan the current one).",
+)
 @click.option(
     "--forge",
-    metavar="local",
-    help="Where issues and change requests are filed: as files in the repository.",
+    type=click.Choice(["github", "local"]),
+    help="Where issues and change requests are filed (by SOURCE: a plan's are files, local).",
 )
 @click.option("--new", is_flag=True, help="Begin anew although the plan was run before.")
 @click.option("--draft", is_flag=True, help="Open change requests as drafts.")
@@ -103,10 +120,10 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 )
 @click.pass_obj
 def command(args: list[str], /, source: str, output: str, **options: Any) -> int:
-    """Run the tasks of a plan side by side, each with a coding agent in its own git worktree.
+    """Run the tasks of an issue or a plan side by side, each with a coding agent of its own.
 
-    SOURCE is the path of a Markdown plan, or - for a plan on standard input. A plan with the name
-    of a verb is reached by its path: ./demo.
+    SOURCE is a GitHub issue (1234, OWNER/REPO#1234 or its URL), the path of a Markdown plan, or -
+    for a plan on standard input. A plan with the name of a verb is reached by its path: ./demo.
     """
     from .execution import execute  # noqa: PLC0415 - the help needs no engine
 

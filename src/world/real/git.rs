@@ -373,7 +373,7 @@ impl Steps {
         }
         let finished = self
             .commands
-            .run(self.spec(command))
+            .run(unit(command, &self.env, TIME_LIMIT))
             .map_err(|error| format!("git {}: {error}", command.name))?;
         let stderr = finished.captured.stderr.text(Newlines::Universal);
         match finished.outcome {
@@ -390,23 +390,28 @@ impl Steps {
             )),
         }
     }
+}
 
-    fn spec(&self, command: &GitCommand) -> UnitSpec {
-        let mut env = self.env.clone();
-        env.retain(|(name, _)| !command.remove.contains(name));
-        for (name, value) in &command.set {
-            env.retain(|(known, _)| known != name);
-            env.push((name.clone(), value.clone()));
-        }
-        UnitSpec {
-            env: Some(env),
-            working_dir: Some(command.folder.clone()),
-            limits: Limits {
-                timeout: Some(TIME_LIMIT),
-                ..Limits::default()
-            },
-            ..UnitSpec::new(&command.program).args(command.args.iter())
-        }
+/// A git command as a unit; `environment` is ours, which it starts from.
+pub fn unit(
+    command: &GitCommand,
+    environment: &[(OsString, OsString)],
+    time_limit: Duration,
+) -> UnitSpec {
+    let mut env = environment.to_vec();
+    env.retain(|(name, _)| !command.remove.contains(name));
+    for (name, value) in &command.set {
+        env.retain(|(known, _)| known != name);
+        env.push((name.clone(), value.clone()));
+    }
+    UnitSpec {
+        env: Some(env),
+        working_dir: Some(command.folder.clone()),
+        limits: Limits {
+            timeout: Some(time_limit),
+            ..Limits::default()
+        },
+        ..UnitSpec::new(&command.program).args(command.args.iter())
     }
 }
 

@@ -34,6 +34,7 @@ use self::journal::JournalFile;
 use self::logs::Logs;
 use super::{Completion, Fact, Log, Operation, World};
 
+pub use self::git::unit as git_unit;
 pub use self::journal::read_journal;
 
 /// Where a real world's files are, and whom it talks to.

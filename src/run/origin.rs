@@ -1,0 +1,268 @@
+//! Where the tasks of an orchestration come from, and where they are filed: a plan in the local
+//! forge, a plan on GitHub, or an issue on GitHub.
+//!
+//! Reads the plan, asks the forge for the issue and the clone for its remotes; creates nothing.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::forge::github::address::{IssueAddress, NoAddress, api_address};
+use crate::forge::github::time::RealTime;
+use crate::forge::github::token::{Sources, Token};
+use crate::forge::github::{GitHubForge, Setting};
+use crate::forge::marker::plan_identity;
+use crate::forge::{Forge, Issue, LocalForge, MarkerKind, Reply, Request, State};
+use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
+use crate::workspace::{Layout, Master, Workspace};
+use crate::world::real::{reason, wall};
+
+use super::options::Source;
+use super::remote::{Clone, Remote};
+use super::surroundings::variable;
+
+/// Where tasks come from, and where they are filed.
+pub struct Origin {
+    /// Title and text of the plan or the issue, as Markdown.
+    pub text: String,
+    /// What markers call a plan: its path, or a hash of its text. An issue needs none.
+    pub identity: Option<String>,
+    /// Where issues and change requests go.
+    pub forge: Arc<dyn Forge>,
+    /// The remote that branches are pushed to; none with the local forge.
+    pub remote: Option<Remote>,
+    /// The master issue, where it exists.
+    pub master: Option<Issue>,
+    /// Its native sub-issues.
+    pub sub_issues: Vec<Issue>,
+    /// The forge's token, which nothing may show.
+    pub token: Option<String>,
+}
+
+/// What an origin is looked for with.
+pub struct Search<'a> {
+    /// SOURCE as it was given.
+    pub source: &'a str,
+    /// The plan, where SOURCE is one, and its file.
+    pub plan: (String, Option<PathBuf>),
+    /// `--forge`.
+    pub forge: Option<&'a str>,
+    /// The repository.
+    pub workspace: &'a Workspace,
+    /// Where things are.
+    pub layout: &'a Layout,
+    /// The clone and its git.
+    pub clone: Clone<'a>,
+}
+
+impl Search<'_> {
+    /// Finds the origin of SOURCE.
+    pub fn find(self, source: &Source) -> Result<Origin> {
+        let wants_github = self.forge == Some("github");
+        match source {
+            Source::Issue(_) if self.forge == Some("local") => {
+                Err(self.refuse("it is an issue on GitHub, and --forge is local"))
+            }
+            Source::Local(_) if wants_github => {
+                Err(self.refuse("it is an issue of the local forge, and --forge is github"))
+            }
+            Source::Issue(text) => self.issue(text),
+            Source::Local(number) => self.local_issue(*number),
+            Source::File(_) | Source::Stdin => self.plan(wants_github),
+        }
+    }
+
+    fn refuse(&self, reason: &str) -> Error {
+        Error::SourceUnsupported {
+            source_name: self.source.to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+
+    fn issue(&self, text: &str) -> Result<Origin> {
+        let address = IssueAddress::parse(text)
+            .map_err(|error: NoAddress| self.refuse(&error.to_string()))?;
+        let remote = self.clone.remote_of(self.source, &address)?;
+        let (forge, token) = self.github(&remote)?;
+        let master = ask_issue(&*forge, address.number)?;
+        let sub_issues = match forge.perform(&Request::SubIssues {
+            number: master.number,
+        })? {
+            Reply::Issues { issues } => issues,
+            other => return Err(unexpected(&other)),
+        };
+        Ok(Origin {
+            text: with_title(&master),
+            identity: None,
+            forge,
+            remote: Some(remote),
+            master: Some(master),
+            sub_issues,
+            token: Some(token.expose().to_owned()),
+        })
+    }
+
+    fn local_issue(&self, number: u64) -> Result<Origin> {
+        let forge = self.local_forge()?;
+        let master = ask_issue(&*forge, number)?;
+        Ok(Origin {
+            text: with_title(&master),
+            identity: None,
+            forge,
+            remote: None,
+            master: Some(master),
+            sub_issues: Vec::new(),
+            token: None,
+        })
+    }
+
+    fn plan(self, on_github: bool) -> Result<Origin> {
+        let (text, path) = &self.plan;
+        let identity = plan_identity(self.workspace.root(), path.as_deref(), text);
+        let (forge, remote, token) = if on_github {
+            let address = IssueAddress {
+                number: 0,
+                repository: None,
+            };
+            let remote = self.clone.remote_of(self.source, &address)?;
+            let (forge, token) = self.github(&remote)?;
+            (forge, Some(remote), Some(token.expose().to_owned()))
+        } else {
+            (self.local_forge()?, None, None)
+        };
+        let master = match known_master(&*forge, &identity)? {
+            Some(number) => Some(ask_issue(&*forge, number)?),
+            None => None,
+        };
+        Ok(Origin {
+            text: self.plan.0,
+            identity: Some(identity),
+            forge,
+            remote,
+            master,
+            sub_issues: Vec::new(),
+            token,
+        })
+    }
+
+    /// The forge of this repository. A forge that was deleted begins above the branches that it
+    /// left behind, so that no task takes up another one's work.
+    fn local_forge(&self) -> Result<Arc<dyn Forge>> {
+        let folder = self.layout.forge();
+        let shown = self.layout.shown(&folder);
+        let branches = self.workspace.branches()?;
+        let taken = branches
+            .iter()
+            .filter_map(|branch| Master::local_sub_issue(branch))
+            .max();
+        Ok(Arc::new(
+            LocalForge::new(&folder, &shown, wall).after(taken.unwrap_or(0)),
+        ))
+    }
+
+    fn github(&self, remote: &Remote) -> Result<(Arc<dyn Forge>, Token)> {
+        let text = |name: &str| {
+            let value = variable(self.clone.environment, name)?.to_str()?;
+            (!value.trim().is_empty()).then(|| value.to_owned())
+        };
+        let explicit = text("GITHUB_API_URL");
+        let host = &remote.repository.host;
+        let api = api_address(host, explicit.as_deref(), text("GH_HOST").as_deref());
+        let sources = Sources::of(&api, explicit.is_some());
+        let token = match sources.from_environment(text) {
+            Some(token) => token,
+            None => self
+                .printed(&sources.command)
+                .and_then(|printed| sources.from_command(&printed))
+                .ok_or_else(|| sources.missing())?,
+        };
+        let forge = GitHubForge::new(Setting {
+            repository: remote.repository.clone(),
+            api,
+            token: token.clone(),
+            time: Arc::new(RealTime::default()),
+        })?;
+        Ok((Arc::new(forge), token))
+    }
+
+    /// What a command prints, where it is there and succeeds.
+    fn printed(&self, command: &[String]) -> Option<String> {
+        let (program, arguments) = command.split_first()?;
+        let spec = UnitSpec {
+            env: Some(self.clone.environment.to_vec()),
+            ..UnitSpec::new(program).args(arguments)
+        };
+        let finished = run_command(spec).ok()?;
+        (finished.outcome == Outcome::Success)
+            .then(|| finished.captured.stdout.text(Newlines::Universal))
+    }
+}
+
+impl Origin {
+    /// The master of this number, in the sequence of this forge.
+    pub const fn label(&self, number: u64) -> Master {
+        match self.remote {
+            Some(_) => Master::GitHub(number),
+            None => Master::Local(number),
+        }
+    }
+
+    /// The open sub-issues that nobody here has filed: tasks of their own.
+    pub fn foreign_sub_issues(&self) -> impl Iterator<Item = &Issue> {
+        let open = self.sub_issues.iter();
+        open.filter(|issue| issue.state == State::Open && issue.marker.is_none())
+    }
+}
+
+fn with_title(issue: &Issue) -> String {
+    format!("# {}\n\n{}", issue.title, issue.body)
+}
+
+/// The text of a plan, and its absolute path.
+pub fn read_plan(given: &str) -> Result<(String, PathBuf)> {
+    let path = PathBuf::from(given);
+    let unreadable = |reason: String| Error::PlanUnreadable {
+        path: PathBuf::from(given),
+        reason,
+    };
+    let bytes = fs::read(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::PlanMissing { path: path.clone() },
+        std::io::ErrorKind::IsADirectory => unreadable("it is a folder".to_owned()),
+        _ => unreadable(reason(&error)),
+    })?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".to_owned()))?;
+    let path = path
+        .canonicalize()
+        .map_err(|error| unreadable(reason(&error)))?;
+    Ok((text, path))
+}
+
+/// An issue, as it is now.
+pub fn ask_issue(forge: &dyn Forge, number: u64) -> Result<Issue> {
+    match forge.perform(&Request::Issue { number })? {
+        Reply::Issue(issue) => Ok(issue),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The master issue of a plan that was orchestrated before.
+fn known_master(forge: &dyn Forge, identity: &str) -> Result<Option<u64>> {
+    match forge.perform(&Request::Marked {
+        master: identity.to_owned(),
+    })? {
+        Reply::Marked { found } => Ok(found
+            .iter()
+            .find(|object| object.marker.kind == MarkerKind::Master)
+            .map(|object| object.number)),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// A forge that answers something else than it was asked has a bug.
+pub fn unexpected(reply: &Reply) -> Error {
+    Error::Engine {
+        reason: format!("the forge answered {reply:?}"),
+    }
+}
