@@ -9,6 +9,7 @@
 mod containment;
 mod corpus;
 mod forge;
+mod github;
 mod plan;
 mod run;
 mod supervisor;

@@ -34,7 +34,7 @@ impl Repository {
             "ssh" | "git" | "git+ssh" | "ssh+git" => host_and_port(authority, None)?,
             _ => return None,
         };
-        Self::from_path(host, path)
+        Self::from_path(&host, path)
     }
 
     /// `git@github.com:octo/shop.git`, where the part before the colon is no folder.
@@ -44,16 +44,16 @@ impl Repository {
             return None;
         }
         Self::from_path(
-            host_and_port(authority, None)?,
+            &host_and_port(authority, None)?,
             path.trim_start_matches('/'),
         )
     }
 
-    fn from_path(host: String, path: &str) -> Option<Self> {
+    fn from_path(host: &str, path: &str) -> Option<Self> {
         let path = path.trim_end_matches('/');
         let (owner, name) = path.split_once('/')?;
         let name = name.strip_suffix(".git").unwrap_or(name);
-        Self::new(&host, owner, name)
+        Self::new(host, owner, name)
     }
 
     /// `None` where GitHub has no such names.
@@ -248,17 +248,16 @@ mod tests {
 
     use super::*;
 
-    fn remote(url: &str) -> Option<(String, String, String)> {
-        Repository::from_remote(url).map(|found| (found.host, found.owner, found.name))
-    }
-
-    fn place(host: &str, owner: &str, name: &str) -> Option<(String, String, String)> {
-        Some((host.into(), owner.into(), name.into()))
+    /// Host, owner and name; nothing where it is none.
+    fn remote(url: &str) -> [String; 3] {
+        Repository::from_remote(url)
+            .map(|found| [found.host, found.owner, found.name])
+            .unwrap_or_default()
     }
 
     #[test]
     fn every_form_of_a_remote_is_read() {
-        let shop = place("github.com", "octo", "shop");
+        let shop = ["github.com", "octo", "shop"];
         for url in [
             "https://github.com/octo/shop",
             "https://github.com/octo/shop.git",
@@ -282,11 +281,11 @@ mod tests {
     fn a_web_port_belongs_to_the_host_and_that_of_ssh_does_not() {
         assert_eq!(
             remote("http://127.0.0.1:8080/octo/shop.git"),
-            place("127.0.0.1:8080", "octo", "shop")
+            ["127.0.0.1:8080", "octo", "shop"]
         );
         assert_eq!(
             remote("ssh://git@git.corp.example:2222/octo/shop"),
-            place("git.corp.example", "octo", "shop")
+            ["git.corp.example", "octo", "shop"]
         );
     }
 
@@ -308,7 +307,7 @@ mod tests {
             "https:///octo/shop",
             "git@github.com:octo",
         ] {
-            assert_eq!(remote(url), None, "{url}");
+            assert_eq!(remote(url), [""; 3], "{url}");
         }
     }
 

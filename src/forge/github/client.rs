@@ -188,15 +188,20 @@ impl Client {
         }
     }
 
-    /// The path and query of the next page of a list.
-    pub(super) fn next_page(&self, answer: &Answer) -> Option<String> {
-        let links = answer.headers.get(LINK)?.to_str().ok()?;
-        let next = links
-            .split(',')
-            .find(|link| link.contains("rel=\"next\""))?;
-        let (_, rest) = next.split_once('<')?;
-        let (url, _) = rest.split_once('>')?;
-        self.path_here(url)
+    /// The path and query of the next page of a list, where there is one.
+    pub(super) fn next_page(
+        &self,
+        call: &Call,
+        answer: &Answer,
+    ) -> Result<Option<String>, ForgeError> {
+        match next_link(&answer.headers) {
+            None => Ok(None),
+            // A part of a list is not the list.
+            Some(url) => match self.path_here(url) {
+                Some(path) => Ok(Some(path)),
+                None => Err(self.elsewhere(call, url)),
+            },
+        }
     }
 
     /// The answer, where it is a success.
@@ -262,9 +267,10 @@ impl Client {
             Verb::Get => now,
             Verb::Patch | Verb::Post => lock(&self.throttle).pace.turn(now),
         };
-        if turn > now + SHORTEST_TOLD {
-            let wait = (turn - now).as_secs();
-            self.tell(&format!("not to create too fast, waiting {wait} s"));
+        let wait = turn.saturating_sub(now);
+        if wait > SHORTEST_TOLD {
+            let wait = wait.as_secs_f64();
+            self.tell(&format!("not to create too fast, waiting {wait:.0} s"));
         }
         self.wait(turn)?;
         loop {
@@ -326,17 +332,15 @@ impl Client {
             .get(LOCATION)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        self.path_here(location).ok_or_else(|| {
-            let host = location
-                .parse::<Uri>()
-                .ok()
-                .and_then(|uri| uri.host().map(str::to_owned));
-            let host = host.unwrap_or_else(|| "nowhere".to_owned());
-            self.astray(
-                call,
-                format!("it redirects to {host}, which does not get the token"),
-            )
-        })
+        self.path_here(location)
+            .ok_or_else(|| self.elsewhere(call, location))
+    }
+
+    fn elsewhere(&self, call: &Call, url: &str) -> ForgeError {
+        let uri = url.parse::<Uri>().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or("no host");
+        let reason = format!("it points to {host}, which does not get the token");
+        self.astray(call, reason)
     }
 
     fn astray(&self, call: &Call, reason: String) -> ForgeError {
@@ -412,7 +416,8 @@ impl Client {
     fn path_here(&self, url: &str) -> Option<String> {
         let uri: Uri = url.parse().ok()?;
         let is_here = match (uri.scheme_str(), uri.authority()) {
-            (None, None) => true,
+            // Two slashes begin the name of a host.
+            (None, None) => !url.starts_with("//"),
             (Some(scheme), Some(_)) => {
                 Some(scheme) == self.origin.scheme_str()
                     && uri.host().map(str::to_ascii_lowercase)
@@ -426,6 +431,16 @@ impl Client {
         let path = path.strip_prefix(&self.prefix)?;
         (is_here && path.starts_with('/')).then(|| path.to_owned())
     }
+}
+
+/// The address of the next page, as RFC 8288 has it.
+fn next_link(headers: &HeaderMap) -> Option<&str> {
+    let links = headers.get(LINK)?.to_str().ok()?;
+    let next = links
+        .split(',')
+        .find(|link| link.contains("rel=\"next\""))?;
+    let (_, rest) = next.split_once('<')?;
+    Some(rest.split_once('>')?.0)
 }
 
 fn port(uri: &Uri) -> Option<u16> {

@@ -131,7 +131,7 @@ impl GitHubForge {
         for _ in 0..MOST_PAGES {
             let call = Call::get(path, what);
             let answer = self.client.ask(&call)?;
-            let next = self.client.next_page(&answer);
+            let next = self.client.next_page(&call, &answer)?;
             take(shape(&call, answer.body)?);
             match next {
                 Some(next) => path = next,

@@ -198,10 +198,17 @@ mod tests {
         }
     }
 
+    type Case = (
+        u16,
+        &'static [(&'static str, &'static str)],
+        Value,
+        &'static str,
+    );
+
     #[test]
     fn every_refusal_says_what_to_do() {
         let said = |text: &str| json!({"message": text});
-        let cases: [(u16, &[(&str, &str)], Value, &str); 9] = [
+        let cases: [Case; 9] = [
             (401, &[], said("Bad credentials"), "GH_TOKEN is not valid"),
             (
                 403,
