@@ -15,9 +15,11 @@ unexport CONDA_PREFIX PYTHONHOME
 RUST_SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock
 TOOLS := $(VENV)/.tools
 BUILT := $(VENV)/.built
+CLAUDE := $(VENV)/claude
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench simulate build clean tools-present
+.PHONY: help demo test test-rust test-python lint format bench simulate build clean \
+	tools-present claude-left-out
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,7 +32,7 @@ test: test-rust test-python ## Run every test.
 test-rust: tools-present
 	cargo test --no-default-features
 
-test-python: $(BUILT)
+test-python: $(BUILT) $(if $(shell command -v npm),$(CLAUDE)/.installed,claude-left-out)
 	$(BIN)/python -m pytest -n auto
 
 simulate: tools-present ## Run the simulator: make simulate SEEDS=1000000.
@@ -69,6 +71,16 @@ $(TOOLS): tests/requirements.txt | tools-present
 $(BUILT): $(TOOLS) pyproject.toml $(RUST_SOURCES)
 	$(BIN)/maturin develop --release --quiet
 	@touch $@
+
+# The real Claude Code, which some tests run against a model of their own.
+$(CLAUDE)/.installed: $(wildcard tests/support/claude/package*.json) | $(TOOLS)
+	mkdir -p $(CLAUDE)
+	cp $^ $(CLAUDE)
+	cd $(CLAUDE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+claude-left-out:
+	@echo "npm is missing: THE TESTS THAT RUN THE REAL CLAUDE CODE ARE LEFT OUT. Install Node.js to run them." >&2
 
 # Names what is missing, and how to get it.
 tools-present:

@@ -13,12 +13,21 @@ const TOKENS: [&str; 4] = [
     "GITHUB_ENTERPRISE_TOKEN",
 ];
 
-/// Variables that tell Claude Code that it runs inside another one.
-const NESTED: [&str; 4] = [
+/// Variables that Claude Code gives to what it starts: by them one that runs inside another knows
+/// of it, and could speak to it.
+const NESTED: [&str; 12] = [
+    "AI_AGENT",
     "CLAUDECODE",
+    "CLAUDE_CODE_CHILD_NOTES_DIR",
+    "CLAUDE_CODE_CHILD_SESSION",
     "CLAUDE_CODE_ENTRYPOINT",
+    "CLAUDE_CODE_EXECPATH",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_SESSION_ATTENDED",
     "CLAUDE_CODE_SESSION_ID",
     "CLAUDE_CODE_SSE_PORT",
+    "CLAUDE_PID",
 ];
 
 /// The environment that agents, setup and verify commands start from: ours, less what is

@@ -110,7 +110,7 @@ class _Stage:
 
     def __init__(self, place, work, model):
         self.work = work
-        self._variables = environment(place, model.url) | {"CLAUDE_CODE_MAX_RETRIES": "1"}
+        self._variables = environment(place, model.url)
         self.other = model.when
         self._script = model.when(PROMPT)
 

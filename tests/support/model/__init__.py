@@ -16,6 +16,7 @@ Each step answers one request; a fault is a step like any other. Requests that o
 """
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -87,8 +88,10 @@ class Script:
         """The step for a request; none when all were played."""
         self.requests.append(request)
         while self._steps and isinstance(repeated := self._steps[0], Times):
-            seen = repeated.until is not None and self._spent and repeated.until in (
-                request.last_result
+            seen = (
+                repeated.until is not None
+                and self._spent
+                and repeated.until in (request.last_result)
             )
             if self._spent == repeated.count or seen:
                 self._steps.pop(0)
@@ -108,8 +111,7 @@ class ModelServer:
         self._scripts: list[Script] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.model = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -118,7 +120,7 @@ class ModelServer:
         """What ANTHROPIC_BASE_URL is set to."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> "ModelServer":
+    def __enter__(self):
         self._thread.start()
         return self
 
@@ -156,6 +158,15 @@ class ModelServer:
         """The script whose text comes first: a prompt names its own task before others."""
         known = [script for script in self._scripts if script.text in said]
         return min(known, key=lambda script: said.index(script.text), default=None)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *about):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # an agent that was ended
+            super().handle_error(*about)
 
 
 class _Handler(BaseHTTPRequestHandler):
