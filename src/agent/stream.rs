@@ -47,8 +47,8 @@ pub enum Sign {
         /// The tool's name.
         tool: String,
     },
-    /// The end, as the agent tells it. One that waits for its own background work tells it more
-    /// than once: the last counts.
+    /// The end, as the agent tells it. One that waits for what it left in the background tells it
+    /// more than once: the last counts.
     Result(AgentResult),
 }
 
@@ -109,6 +109,7 @@ struct Reader {
     todos: Todos,
     tally: Tally,
     limit: Option<Limit>,
+    waits: bool,
 }
 
 /// A usage limit that refuses work.
@@ -126,7 +127,9 @@ impl Reader {
             "rate_limit_event" => self.rate_limit(&event["rate_limit_info"], signs),
             "result" => {
                 let usage = self.tally.settle(event);
-                signs.push(Sign::Result(ending::read(event, usage, self.limit)));
+                signs.push(Sign::Result(ending::read(
+                    event, usage, self.limit, self.waits,
+                )));
             }
             _ => {}
         }
@@ -136,6 +139,11 @@ impl Reader {
         match text(&event["subtype"]) {
             "init" => text(&event["cwd"]).clone_into(&mut self.folder),
             "api_retry" => self.show(Some(&stage::of_retry(event)), signs),
+            "background_tasks_changed" => {
+                self.waits = event["tasks"]
+                    .as_array()
+                    .is_some_and(|left| !left.is_empty());
+            }
             "permission_denied" => signs.push(Sign::Denied {
                 tool: untrusted::cut(
                     &untrusted::inline_terminal(text(&event["tool_name"])),

@@ -16,6 +16,10 @@ const NO_SESSION: &str = "No conversation found";
 pub struct AgentResult {
     /// Whether it failed. This decides; the subtype of an API error is `success`.
     pub is_error: bool,
+    /// Whether something that it started goes on in the background. Then it has not ended: it waits
+    /// for that (ten minutes at most, unless told otherwise), is told what came of it, and gives
+    /// another result.
+    pub waits: bool,
     /// What kind of end: `success`, `error_max_turns`, `error_max_budget_usd`, …
     pub subtype: String,
     /// Its last words, or its errors: one line, shortened.
@@ -85,7 +89,7 @@ impl AgentResult {
 }
 
 /// Reads a `result`.
-pub(super) fn read(event: &Value, usage: Usage, limit: Option<Limit>) -> AgentResult {
+pub(super) fn read(event: &Value, usage: Usage, limit: Option<Limit>, waits: bool) -> AgentResult {
     let errors = event["errors"].as_array().into_iter().flatten().map(text);
     let said = match event["result"].as_str() {
         Some(result) => result.to_owned(),
@@ -94,6 +98,7 @@ pub(super) fn read(event: &Value, usage: Usage, limit: Option<Limit>) -> AgentRe
     let status = event["api_error_status"].as_u64();
     AgentResult {
         is_error: event["is_error"] != false,
+        waits,
         subtype: text(&event["subtype"]).to_owned(),
         text: untrusted::cut(&untrusted::inline_terminal(&said), LONGEST_TEXT),
         api_status: status.and_then(|status| u16::try_from(status).ok()),

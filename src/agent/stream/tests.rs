@@ -32,8 +32,9 @@ fn told(text: &str) -> String {
             Sign::Denied { tool } => writeln!(lines, "     denied: {tool}"),
             Sign::Result(result) => writeln!(
                 lines,
-                "{:?}: {:?}\n{}, {} denied",
+                "{:?}{}: {:?}\n{}, {} denied",
                 result.verdict(),
+                if result.waits { ", waiting" } else { "" },
                 result.text,
                 spent(&result.usage),
                 result.denials
@@ -108,6 +109,20 @@ fn a_subagent_shows_its_work_and_costs() {
          3000 in, 3 out, 2 turns
     Done: "Done."
     4000 in, 200 out, 2 turns $0.020, 0 denied
+    "#);
+}
+
+#[test]
+fn what_goes_on_in_the_background_is_waited_for() {
+    insta::assert_snapshot!(told(recording!("background")), @r#"
+         Wait a little
+         1000 in, 1 out, 1 turns
+         2000 in, 2 out, 2 turns
+    Done, waiting: "Started."
+    2000 in, 100 out, 2 turns $0.010, 0 denied
+         3000 in, 101 out, 3 turns $0.010
+    Done: "It has ended."
+    3000 in, 150 out, 3 turns $0.015, 0 denied
     "#);
 }
 

@@ -40,6 +40,7 @@ UNREAD = {
     "agents",
     "api_error_params",
     "apiKeySource",
+    "backgroundTaskId",
     "cache_creation",
     "container",
     "context_management",
@@ -62,6 +63,7 @@ UNREAD = {
     "output_tokens_details",
     "queued_turn_count",
     "result_index",
+    "runId",
     "run_id",
     "server_tool_use",
     "service_tier",
@@ -147,6 +149,7 @@ def _cleaned(line: str, work: Path, names: dict[str, str]) -> str:
 
     text = text.replace(str(work), "/home/ada/shop")
     text = re.sub(r"127\.0\.0\.1:\d{4,}", "127.0.0.1:8080", text)
+    text = re.sub(r"(in background with ID: )[^\"]*", r"\g<1>…", text)
     text = re.sub(r'("retry_delay_ms": )\d+', r"\g<1>500", text)
     text = re.sub(r'"resetsAt": \d+', '"resetsAt": 1800000000', text)
     text = re.sub(r"resets [^\"]*\(UTC\)", "resets 8am (UTC)", text)
@@ -222,6 +225,12 @@ def subagent(stage):
     )
 
 
+def background(stage):
+    """A command in the background, which ends after the first result."""
+    left = bash("python3 -c 'import time; time.sleep(1)'", "Wait a little", run_in_background=True)
+    return stage.run(left, say("Started."), say("It has ended."))
+
+
 def overload(stage):
     """529, and again at its own retry."""
     return stage.run(overloaded(), overloaded())
@@ -282,6 +291,7 @@ SCENES = {
         tasks,
         todos,
         subagent,
+        background,
         overload,
         server_error,
         rate_limit,
