@@ -143,8 +143,8 @@ impl Heard {
                 Sign::Result(result) => {
                     let usage = result.usage;
                     said.push(Said::Record(Body::AgentUsed { agent, usage }));
+                    self.leaves = (!result.waits).then_some(now + FAREWELL);
                     self.result = Some(result);
-                    self.leaves = Some(now + FAREWELL);
                 }
             }
         }
