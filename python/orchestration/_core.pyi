@@ -5,6 +5,8 @@ here serves the modules of the package and may change with them. The Rust side o
 the file of its name in ``src/python``.
 """
 
+from os import PathLike
+from pathlib import Path
 from typing import Any, Final, TypeAlias, final
 
 __version__: Final[str]
@@ -221,3 +223,27 @@ def validate(plan: str, repo: str | None) -> str:
     Raises:
         EngineError: `repo` is in no git repository.
     """
+
+def main_worktree(path: str | PathLike[str]) -> Path:
+    """The main worktree of the repository that `path` lies in, linked worktrees included.
+
+    Raises:
+        EngineError: `path` is in no git repository, or in one without a work tree or commits.
+    """
+
+@final
+class Journal:
+    """The journal of an orchestration, read while it grows, by this program or another."""
+
+    def __new__(cls, path: str | PathLike[str]) -> Journal:
+        """Begin with the first event. The file is opened by each call, and held by none."""
+
+    def news(self) -> list[str]:
+        """The events since the last call, one JSON object each, as the run published them.
+
+        A line that is not written to its end yet is left for the next call.
+
+        Raises:
+            EngineError: The journal cannot be read, or a line in its middle is damaged; the message
+                names it by its number.
+        """

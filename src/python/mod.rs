@@ -9,6 +9,7 @@
 
 mod ended;
 mod errors;
+mod journal;
 mod orchestration;
 mod pool;
 mod watcher;
@@ -27,6 +28,8 @@ mod core_module {
     use super::errors::{
         EngineError, ForgeError, OrchestrationError, PlanError, UsageError, ValidationError,
     };
+    #[pymodule_export]
+    use super::journal::{PyJournal, main_worktree};
     #[pymodule_export]
     use super::orchestration::{PyLines, PyOrchestration, parse_plan, validate};
     #[pymodule_export]

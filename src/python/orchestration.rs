@@ -176,7 +176,7 @@ pub(super) fn validate(py: Python<'_>, plan: &str, repo: Option<&str>) -> PyResu
     json(&validation)
 }
 
-fn json(value: &impl Serialize) -> PyResult<String> {
+pub(super) fn json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| refused(&error))
 }
 

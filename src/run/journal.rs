@@ -91,6 +91,11 @@ pub fn decode(line: &str) -> Result<Record, LineError> {
 
 /// A whole journal.
 pub fn read(bytes: &[u8]) -> Result<Journal, Corrupt> {
+    read_on(bytes, 0)
+}
+
+/// What stands in a journal behind its first `before` records.
+pub fn read_on(bytes: &[u8], before: usize) -> Result<Journal, Corrupt> {
     let mut journal = Journal {
         records: Vec::new(),
         good_bytes: 0,
@@ -105,7 +110,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Corrupt> {
             Some(line) => std::str::from_utf8(line)
                 .map_err(|error| LineError::Content(error.to_string()))
                 .and_then(decode)
-                .and_then(|record| in_sequence(record, journal.records.len())),
+                .and_then(|record| in_sequence(record, before + journal.records.len())),
             None => Err(LineError::Unsealed),
         };
         match decoded {
@@ -116,7 +121,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Corrupt> {
             Err(_) if lines.peek().is_none() => journal.torn = true,
             Err(error) => {
                 return Err(Corrupt {
-                    line: index + 1,
+                    line: before + index + 1,
                     error,
                 });
             }
@@ -230,6 +235,17 @@ mod tests {
             let read = read(&text.as_bytes()[..end]).unwrap();
             prop_assert_eq!(&read.records[..], &records[..whole]);
             prop_assert_eq!(read.torn, !text.as_bytes()[..end].ends_with(b"\n") && end > 0);
+        }
+
+        #[test]
+        fn a_journal_read_in_two_goes_is_the_journal_read_in_one(
+            messages in prop::collection::vec(".*", 1..6),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let (records, text) = journal(&messages);
+            let first = read(&text.as_bytes()[..cut.index(text.len())]).unwrap();
+            let rest = read_on(&text.as_bytes()[first.good_bytes..], first.records.len()).unwrap();
+            prop_assert_eq!([first.records, rest.records].concat(), records);
         }
 
         #[test]

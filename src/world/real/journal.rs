@@ -1,11 +1,14 @@
-//! The journal as a file: appended to and synced, never changed.
+//! The journal as a file: appended to and synced, never changed; read back, also while it grows.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::run::journal::{self, Journal};
+use crate::run::event::Event;
+use crate::run::journal::{self, Corrupt, Journal};
+use crate::run::publish::publish;
+use crate::run::record::{Body, Record, Start};
 
 /// A journal that is being written.
 #[derive(Debug)]
@@ -57,13 +60,83 @@ impl JournalFile {
 
 /// Reads a journal back.
 pub fn read_journal(path: &Path) -> Result<Journal> {
-    let bytes = std::fs::read(path).map_err(|error| Error::File {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    journal::read(&bytes).map_err(|corrupt| damaged(path, &corrupt))
+}
+
+/// Reads the events of a journal that somebody may be writing.
+#[derive(Debug)]
+pub struct JournalReader {
+    path: PathBuf,
+    /// How much was read, up to the end of a line.
+    bytes: u64,
+    records: usize,
+    start: Option<Box<Start>>,
+}
+
+impl JournalReader {
+    /// Begins at the beginning.
+    pub const fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            bytes: 0,
+            records: 0,
+            start: None,
+        }
+    }
+
+    /// The events since the last call, as the run published them. A line that is not written to
+    /// its end is left for the next call.
+    pub fn news(&mut self) -> Result<Vec<Event>> {
+        let bytes = self
+            .read_on()
+            .map_err(|error| unreadable(&self.path, &error))?;
+        let journal = journal::read_on(&bytes, self.records)
+            .map_err(|corrupt| damaged(&self.path, &corrupt))?;
+        if self.start.is_none() {
+            self.start = journal.records.iter().find_map(started);
+        }
+        // What was recorded before the start names the orchestration, too.
+        if self.start.is_none() {
+            return Ok(Vec::new());
+        }
+        self.bytes += journal.good_bytes as u64;
+        self.records += journal.records.len();
+        let start = self.start.as_deref();
+        Ok(journal
+            .records
+            .iter()
+            .filter_map(|record| publish(record, start))
+            .collect())
+    }
+
+    fn read_on(&self) -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.bytes))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn started(record: &Record) -> Option<Box<Start>> {
+    match &record.body {
+        Body::Started(start) => Some(start.clone()),
+        _ => None,
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::File {
         action: "read",
         path: path.to_owned(),
-        reason: super::reason(&error),
-    })?;
-    journal::read(&bytes).map_err(|corrupt| Error::JournalCorrupt {
+        reason: super::reason(error),
+    }
+}
+
+fn damaged(path: &Path, corrupt: &Corrupt) -> Error {
+    Error::JournalCorrupt {
         path: path.to_owned(),
         line: corrupt.line,
-    })
+    }
 }
