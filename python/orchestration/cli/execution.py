@@ -23,7 +23,7 @@ from .console import Console, now
 from .signals import EXIT_CODES, Signals, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from orchestration.report import Report
 
@@ -40,7 +40,12 @@ class Ended:
 
 
 def execute(
-    source: str, options: dict[str, Any], *, output: str = "text", args: Sequence[str] = ()
+    source: str,
+    options: dict[str, Any],
+    *,
+    output: str = "text",
+    args: Sequence[str] = (),
+    on_begin: Callable[[str], object] | None = None,
 ) -> Ended:
     """Runs an orchestration on standard output and standard error.
 
@@ -49,6 +54,8 @@ def execute(
         options: As :func:`orchestration.orchestrate` takes them.
         output: ``text`` or ``json``.
         args: The command line, for the hint how to resume.
+        on_begin: Called with the orchestration's id once its journal exists, before anything of
+            the run is written to standard output.
     """
     console = Console("json" if output == "json" else "text")
     try:
@@ -60,7 +67,7 @@ def execute(
             if run.dry_run:
                 return _show_dry_run(console, prepared, source)
             _accept(console, prepared)
-            ended = _follow(console, signals, run)
+            ended = _follow(console, signals, run, on_begin)
     except Stopped as stop:
         return Ended(console.interrupt(stop.exit_code))
     except _core.OrchestrationError as error:
@@ -81,7 +88,9 @@ def _accept(console: Console, prepared: Prepared) -> None:
         refuse_unless_accepted(prepared)
 
 
-def _follow(console: Console, signals: Signals, run: Run) -> Ended:
+def _follow(
+    console: Console, signals: Signals, run: Run, on_begin: Callable[[str], object] | None
+) -> Ended:
     """Starts the run and shows its events until the last."""
     text = _core.Lines()
     has_run = False
@@ -90,6 +99,8 @@ def _follow(console: Console, signals: Signals, run: Run) -> Ended:
         nonlocal has_run
         event = Event.from_json(line)
         is_last = isinstance(event, (OrchestrationFinished, Error))
+        if on_begin is not None and not (has_run or is_last):
+            on_begin(event.orchestration)
         has_run = has_run or not is_last
         try:
             if console.json:

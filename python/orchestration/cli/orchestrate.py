@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import click
 
 EPILOG = """\b
 Verbs:
   parallel-orchestrate demo        watch five scripted agents at work
+  parallel-orchestrate install     the slash command for Claude Code
 
 \b
 Examples:
@@ -17,6 +19,7 @@ Examples:
   parallel-orchestrate plan.md --dry-run
   parallel-orchestrate plan.md --max-workers 3 --verify "make test"
   parallel-orchestrate - --yes --output json < plan.md
+  parallel-orchestrate plan.md --yes --detach
 
 \b
 Exit codes:
@@ -100,6 +103,9 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     type=click.Choice(["github", "local"]),
     help="Where issues and change requests are filed (by SOURCE: a plan's are files, local).",
 )
+@click.option(
+    "--detach", is_flag=True, help="Return once it has begun; it goes on by itself (see watch)."
+)
 @click.option("--new", is_flag=True, help="Begin anew although the plan was run before.")
 @click.option("--draft", is_flag=True, help="Open change requests as drafts.")
 @click.option("--keep-worktrees", is_flag=True, help="Keep the worktrees of successful tasks.")
@@ -119,7 +125,15 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     help="Show the version and exit.",
 )
 @click.pass_obj
-def command(args: list[str], /, source: str, output: str, **options: Any) -> int:
+def command(
+    args: list[str],
+    /,
+    source: str,
+    output: Literal["text", "json"],
+    *,
+    detach: bool,
+    **options: Any,
+) -> int:
     """Run the tasks of an issue or a plan side by side, each with a coding agent of its own.
 
     SOURCE is a GitHub issue (1234, OWNER/REPO#1234 or its URL), the path of a Markdown plan, or -
@@ -127,4 +141,22 @@ def command(args: list[str], /, source: str, output: str, **options: Any) -> int
     """
     from .execution import execute  # noqa: PLC0415 - the help needs no engine
 
-    return execute(source, options, output=output, args=args).exit_code
+    if not detach:
+        return execute(source, options, output=output, args=args).exit_code
+    if options["dry_run"]:
+        message = "--detach does not go with --dry-run, which ends at once"
+        raise click.UsageError(message)
+    return _detach(source, options, output, args)
+
+
+def _detach(
+    source: str, options: dict[str, Any], output: Literal["text", "json"], args: list[str]
+) -> int:
+    from .detach import Detachment, detach  # noqa: PLC0415 - the help needs none of it
+    from .execution import execute  # noqa: PLC0415
+
+    def work(detachment: Detachment) -> int:
+        begin = partial(detachment.begin, options["repo"] or ".")
+        return execute(source, options, output=output, args=args, on_begin=begin).exit_code
+
+    return detach(work, output=output)
