@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import demo, install, orchestrate
+from . import demo, install, orchestrate, watch
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ PROGRAM = "parallel-orchestrate"
 SYSTEM_ERROR = 9
 """The exit code for what nobody foresaw."""
 
-VERBS: Mapping[str, click.Command] = {"demo": demo.command, "install": install.command}
+VERBS: Mapping[str, click.Command] = {
+    "demo": demo.command,
+    "install": install.command,
+    "watch": watch.command,
+}
 """What may stand in the place of SOURCE. A plan of such a name is reached as ``./demo``."""
 
 

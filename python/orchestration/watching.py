@@ -1,0 +1,120 @@
+"""Looks at orchestrations from outside, through the files that they keep.
+
+Reads journals and asks after locks. Never writes to what belongs to a run, never signals it, and
+holds nothing that it could wait for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from . import _core
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_LOCAL = re.compile(r"local[#-](\d+)")
+_NUMBER = re.compile(r"(?:#|[^/\s]+/[^/\s#]+#|https?://\S+/issues/)?(\d+)")
+
+
+@dataclass(frozen=True)
+class Orchestration:
+    """One orchestration, by its journal."""
+
+    journal: Path
+
+    @property
+    def id(self) -> str:
+        """``orch-local-1-20260101-1200``."""
+        return self.journal.stem
+
+    @cached_property
+    def began(self) -> int:
+        """When it began, in milliseconds since 1970; 0 where the journal does not tell."""
+        try:
+            with self.journal.open("rb") as file:
+                return int(json.loads(file.readline())["time"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return 0
+
+    def holder(self) -> int | None:
+        """The process that works on it, where there is one; 0 where it is not known by number.
+
+        The lock is that of its issue. So an orchestration that is not the issue's latest has
+        nobody, whoever holds it.
+        """
+        lock = self.journal.with_name("run.lock")
+        latest = max(_all(self.journal.parent), key=lambda other: other.began)
+        try:
+            pid = int(lock.read_text(encoding="utf-8") or 0) if latest.id == self.id else None
+            return pid if pid is not None and _is_held(lock, pid) else None
+        except (OSError, ValueError):
+            return None
+
+
+def find(root: Path, name: str | None) -> Orchestration:
+    """The orchestration that is meant.
+
+    Args:
+        root: The main worktree.
+        name: Its id, or an issue (``local#3``, ``3``, ``1234``, an address), of which the latest
+            is meant. Without a name: the latest that runs, else the latest of all.
+
+    Raises:
+        UsageError: there is none.
+    """
+    parallel = root / ".claude" / "runtime" / "parallel"
+    known = sorted(_all(*parallel.glob("*")), key=lambda one: one.began, reverse=True)
+    if name is None:
+        meant = sorted(known, key=lambda one: one.holder() is None)
+    else:
+        folders = _folders(name)
+        meant = [one for one in known if name == one.id or one.journal.parent.name in folders[:1]]
+        meant = meant or [one for one in known if one.journal.parent.name in folders]
+    if meant:
+        return meant[0]
+    error = _core.UsageError(f"no orchestration{f' of {name}' if name else ''} in {root}")
+    names = ", ".join(one.id for one in known[:5])
+    error.hint = (
+        f"the latest are {names}" if names else "run one with: parallel-orchestrate plan.md"
+    )
+    raise error
+
+
+def _folders(name: str) -> list[str]:
+    """The folders that an issue may have. A bare number is GitHub's, before it is a plan's."""
+    if found := _LOCAL.fullmatch(name):
+        return [f"local-{found[1]}"]
+    if found := _NUMBER.fullmatch(name):
+        return [found[1], f"local-{found[1]}"]
+    return []
+
+
+def _all(*folders: Path) -> list[Orchestration]:
+    return [Orchestration(path) for folder in folders for path in folder.glob("orch-*.jsonl")]
+
+
+def _is_held(lock: Path, pid: int) -> bool:
+    """Whether the process that took a lock still has it.
+
+    The lock is asked for only where its process is alive. So a run that is about to take it is not
+    in anybody's way: while its process lives, asking gets nothing.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # alive, and somebody else's
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
