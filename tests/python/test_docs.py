@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.cli import VERBS
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SHOWN = [README, *sorted((ROOT / "docs").glob("*.md"))]
@@ -136,7 +138,7 @@ def test_an_agent_that_a_document_shows_is_one(block, repository, tmp_path) -> N
 def test_the_readme_names_the_options_that_exist_and_no_others(tmp_path) -> None:
     named = options(README.read_text(encoding="utf-8"))
     existing = set()
-    for verb in ([], ["demo"]):
+    for verb in ([], *([verb] for verb in VERBS)):
         done = run("-m", "orchestration", *verb, "--help", folder=tmp_path)
         assert done.returncode == 0, done.stderr
         existing |= options(done.stdout)
