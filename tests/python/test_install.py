@@ -317,6 +317,31 @@ print(debate.run_parallel is run_parallel is orchestration.run_parallel)
 """
         assert python(place, program, theirs.parents[1]) == "True\nTrue"
 
+    def test_agents_run_through_it(self, place: Place, theirs: Path, agent) -> None:
+        agent('echo "did it"')
+        place.environment["PATH"] = f"{place.root.parent / 'bin'}:{place.environment['PATH']}"
+        place.environment["AMPLIHACK_DELEGATE"] = "amplihack claude"
+        agent('shift; exec claude "$@"', name="amplihack")
+        place.run("install", "--amplihack")
+        program = """
+from orchestration import OrchestratorSession, run_parallel
+session = OrchestratorSession("review")
+agents = [session.create_process(f"Review {area}", timeout=20) for area in ("api", "docs")]
+for result in run_parallel(agents, max_workers=2):
+    print(result.exit_code, result.output.strip())
+"""
+        printed = python(place, program, theirs.parent).splitlines()
+        assert [line for line in printed if line[:1].isdigit()] == ["0 did it"] * 2
+
+    def test_the_command_works_from_such_a_path(self, place: Place, theirs: Path) -> None:
+        place.environment["PYTHONPATH"] = str(theirs.parent)
+        assert "No module named" in place.run("--version").err, "theirs has no command"
+        del place.environment["PYTHONPATH"]
+        place.run("install", "--amplihack")
+        place.environment["PYTHONPATH"] = str(theirs.parent)
+        assert orchestration.__version__ in place.run("--version").out
+        assert place.run("install", "--amplihack", "--undo").code == 0
+
     def test_two_such_folders_on_the_path_do_not_lead_in_a_circle(
         self, place: Place, theirs: Path, tmp_path: Path
     ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,7 +136,9 @@ def _tell(console: Console, done: Sequence[tuple[str, Path]]) -> int:
 
 
 def _check(console: Console, files: Sequence[OwnFile]) -> int:
-    from orchestration.installation import State, read  # noqa: PLC0415 - as above
+    import difflib  # noqa: PLC0415 - as above
+
+    from orchestration.installation import State, read  # noqa: PLC0415
 
     differs = False
     for file in files:
