@@ -95,14 +95,16 @@ class TestLines:
         assert "🎉 All agents succeeded!" in out
 
     def test_an_event_becomes_a_line_within_200_ms(self, place: Place) -> None:
-        plan, agent = place.plan("Add a"), place.agent(REPORTS)
-        place.run(plan, "--agent", agent, "--detach")
+        waits = "cat >/dev/null; while [ ! -e ../../go ]; do sleep 0.02; done"
+        begin(place, REPORTS.replace("cat >/dev/null", waits))
         watch = place.start("watch", "--output", "json")
         assert watch.stdout is not None
         delays = []
         for line in watch.stdout:
             event, now = json.loads(line), datetime.now(timezone.utc)
-            if event["type"] == "agent_progress" and event["percent"] > 30:
+            if event["type"] == "agent_started":
+                go(place)
+            elif event["type"] == "agent_progress":
                 written = datetime.fromisoformat(event["time"].replace("Z", "+00:00"))
                 delays.append((now - written).total_seconds())
         assert len(delays) > 3
