@@ -173,7 +173,7 @@ class TestTouchingNothing:
 
     def test_many_looks_are_in_nobodys_way(self, place: Place) -> None:
         begin(place, UNTIL_TOLD)
-        watches = [place.start("watch") for _ in range(5)]
+        watches = [place.start("watch", "--all") for _ in range(5)]
         again = place.run("plan.md", "--agent", place.agent(WORKS), "--yes")
         refused(again, 9, f"process {holder(place)} holds")
         go(place)
