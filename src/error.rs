@@ -81,6 +81,22 @@ pub enum Error {
         /// What the reader said.
         reason: String,
     },
+    /// Two options that mean nothing together.
+    #[error("{one} and {other} contradict each other")]
+    Contradiction {
+        /// One of them.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// `--retry`, and nothing failed.
+    #[error("nothing to retry in {source_name}: {reason}")]
+    NothingToRetry {
+        /// The source as it was given.
+        source_name: String,
+        /// Why not.
+        reason: String,
+    },
     /// The source names something that this build or clone cannot orchestrate.
     #[error("cannot use {source_name} as a source: {reason}")]
     SourceUnsupported {
@@ -253,6 +269,8 @@ impl Error {
             | Self::PlanUnreadable { .. }
             | Self::OutOfRange { .. }
             | Self::Options { .. }
+            | Self::Contradiction { .. }
+            | Self::NothingToRetry { .. }
             | Self::SourceUnsupported { .. } => Kind::Usage,
             Self::NoTasks { .. } | Self::AllDone { .. } => Kind::Plan,
             Self::Dependencies { .. }
@@ -289,6 +307,10 @@ impl Error {
             Self::PlanUnreadable { .. } => "the plan must be a readable UTF-8 text file".into(),
             Self::OutOfRange { name, .. } => format!("change or leave out {name}"),
             Self::Options { .. } => "pass every option under its documented name and type".into(),
+            Self::Contradiction { one, other } => format!("leave out {one} or {other}"),
+            Self::NothingToRetry { .. } => {
+                "run the source without --retry, or with --new to run every task again".into()
+            }
             Self::SourceUnsupported { .. } => {
                 "pass an issue of a remote of this clone, a Markdown plan, or - for one on standard input".into()
             }

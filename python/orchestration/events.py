@@ -159,6 +159,26 @@ class IssueCreated(Event):
 
 
 @dataclass(frozen=True)
+class Rerun:
+    """A task that runs again."""
+
+    agent: int
+    failed: str | None
+    """The words for why it failed, such as ``Test timeout``; ``None`` where it was broken off."""
+
+
+@dataclass(frozen=True)
+class OrchestrationResumed(Event):
+    """An orchestration is taken up again, under its own id."""
+
+    retry: bool
+    """A person asked for its failed tasks to run again; else only what was broken off does."""
+    successful: int
+    total: int
+    tasks: tuple[Rerun, ...]
+
+
+@dataclass(frozen=True)
 class BatchStarted(Event):
     """The agents of a batch may start. Without a batch size there is one batch."""
 
@@ -282,6 +302,14 @@ class DiagnosticCreated(Event):
 
 
 @dataclass(frozen=True)
+class DiagnosticClosed(Event):
+    """A diagnostic issue was closed: its task has succeeded since."""
+
+    agent: int
+    number: int
+
+
+@dataclass(frozen=True)
 class PoolPaused(Event):
     """No agent starts for now."""
 
@@ -344,6 +372,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         PlanParsed,
         Validated,
         IssueCreated,
+        OrchestrationResumed,
         BatchStarted,
         WorktreeCreated,
         AgentStarted,
@@ -355,6 +384,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         PullCreated,
         TaskFinished,
         DiagnosticCreated,
+        DiagnosticClosed,
         PoolPaused,
         PoolResumed,
         CommentPosted,

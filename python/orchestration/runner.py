@@ -173,6 +173,7 @@ def orchestrate(
     keep_worktrees: bool = False,
     draft: bool = False,
     dry_run: bool = False,
+    retry: bool = False,
     new: bool = False,
     pass_env: Sequence[str] = (),
     forge: str | None = None,
@@ -207,6 +208,8 @@ def orchestrate(
         draft: Open change requests as drafts.
         dry_run: Parse and validate only. The report then has no tasks; its exit code is 4 where
             tasks depend on each other.
+        retry: Run again what failed in the latest orchestration of the source, or was broken off;
+            the source may be its master issue or one of its sub-issues.
         new: Begin anew although an earlier orchestration of the plan exists.
         pass_env: Names of withheld variables that agents get all the same.
         forge: Where issues and change requests are filed: ``github``, or ``local``, as files in
@@ -239,6 +242,7 @@ def orchestrate(
         keep_worktrees=keep_worktrees,
         draft=draft,
         dry_run=dry_run,
+        retry=retry,
         new=new,
         pass_env=pass_env,
         forge=forge,

@@ -80,6 +80,13 @@ pub enum Request {
         /// [`Marker::master`].
         master: String,
     },
+    /// Closes the open issues that carry a marker. Answered by [`Reply::Closed`].
+    CloseMarked {
+        /// Theirs.
+        marker: Marker,
+        /// Why.
+        why: CloseReason,
+    },
     /// Closes an issue; a closed one stays as it is. Answered by [`Reply::Done`].
     Close {
         /// The issue.
@@ -174,6 +181,11 @@ pub enum Reply {
     Marked {
         /// By number.
         found: Vec<Marked>,
+    },
+    /// What was open, and is closed now.
+    Closed {
+        /// Their numbers.
+        numbers: Vec<u64>,
     },
     /// It is so.
     Done,

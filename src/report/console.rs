@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::lines;
 use super::untrusted::inline_terminal;
 use crate::run::event::{Event, EventKind, IssueRole};
+use crate::run::resumption::Rerun;
 
 /// A new line about progress comes with a new stage or after so many points.
 const PROGRESS_STEP: u8 = 10;
@@ -30,7 +31,11 @@ pub struct Console {
     zone: TimeZone,
     mode: Mode,
     batched: bool,
+    /// It was said how many agents there are.
+    deployed: bool,
     tasks: usize,
+    /// How many of them run again, where an earlier run is taken up.
+    again: Option<usize>,
     finished: usize,
     created: Vec<u64>,
     existing: Vec<u64>,
@@ -44,7 +49,9 @@ impl Console {
             zone,
             mode,
             batched: false,
+            deployed: false,
             tasks: 0,
+            again: None,
             finished: 0,
             created: Vec::new(),
             existing: Vec::new(),
@@ -62,6 +69,12 @@ impl Console {
                     Mode::Retry => Vec::new(),
                 }
             }
+            EventKind::OrchestrationResumed {
+                retry,
+                successful,
+                total,
+                tasks,
+            } => self.resume(&event.orchestration, *retry, *successful, *total, tasks),
             EventKind::IssueCreated {
                 role: IssueRole::SubIssue,
                 number,
@@ -159,6 +172,45 @@ impl Console {
         vec![inline_terminal(&note)]
     }
 
+    fn resume(
+        &mut self,
+        id: &str,
+        retry: bool,
+        successful: usize,
+        total: usize,
+        tasks: &[Rerun],
+    ) -> Vec<String> {
+        self.tasks = total;
+        self.finished = total - tasks.len().min(total);
+        self.again = Some(tasks.len());
+        self.batched = false;
+        self.deployed = false;
+        self.created.clear();
+        self.existing.clear();
+        self.progress.clear();
+        if retry {
+            self.mode = Mode::Retry;
+            let failed: Vec<_> = tasks
+                .iter()
+                .map(|task| {
+                    let words = task.failed.clone();
+                    (
+                        task.agent,
+                        words.unwrap_or_else(|| "Not finished".to_owned()),
+                    )
+                })
+                .collect();
+            let head = lines::retry_head(id, successful, total, &failed);
+            head.lines()
+                .map(str::to_owned)
+                .chain([String::new()])
+                .collect()
+        } else {
+            self.mode = Mode::Fresh;
+            lines::resumed(id, successful, total)
+        }
+    }
+
     fn clock(&self, time: &str) -> String {
         time.parse::<Timestamp>().map_or_else(
             |_| "--:--".to_owned(),
@@ -179,7 +231,7 @@ impl Console {
         interval: u64,
     ) -> Vec<String> {
         let mut out = Vec::new();
-        if batch <= 1 {
+        if !std::mem::replace(&mut self.deployed, true) {
             for (numbers, line) in [
                 (
                     &mut self.created,
@@ -192,10 +244,11 @@ impl Console {
                     out.push(line(numbers));
                 }
             }
+            let agents = self.again.unwrap_or(self.tasks);
             out.push(match (self.mode, batch_size) {
-                (Mode::Retry, _) => lines::deployed_for_retry(self.tasks),
-                (Mode::Fresh, Some(size)) => lines::deployed_in_batches(self.tasks, size),
-                (Mode::Fresh, None) => lines::deployed(self.tasks, max_workers),
+                (Mode::Retry, _) => lines::deployed_for_retry(agents),
+                (Mode::Fresh, Some(size)) => lines::deployed_in_batches(agents, size),
+                (Mode::Fresh, None) => lines::deployed(agents, max_workers),
             });
         }
         if batch_size.is_some() {

@@ -152,6 +152,14 @@ pub fn retry_head(id: &str, successful: usize, total: usize, failed: &[(u32, Str
     )
 }
 
+/// The head of a run that goes on where it was broken off.
+pub fn resumed(id: &str, successful: usize, total: usize) -> Vec<String> {
+    vec![
+        format!("📂 Found orchestration: {id}"),
+        format!("📋 Previous results: {successful}/{total} succeeded"),
+    ]
+}
+
 /// What a dry run shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRun<'a> {

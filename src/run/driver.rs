@@ -18,6 +18,7 @@ use super::machine::{decide, pause_is_over};
 use super::operation::{Site, Step};
 use super::publish::publish;
 use super::record::{Body, Class, Intent, Record, Start, VERSION};
+use super::resumption::Resumption;
 use super::state::State;
 use super::status::status_file;
 use super::summary::Summary;
@@ -38,8 +39,10 @@ pub struct Driver<'a, W: World> {
     world: &'a mut W,
     site: Site,
     state: State,
-    /// The world's clock when the orchestration began.
+    /// The world's clock when this part of the orchestration began, and how long it had run
+    /// before, in microseconds.
     origin: u64,
+    before: u64,
     /// The number of the last record.
     seq: u64,
     /// Applied and encoded, but not yet on disk.
@@ -59,33 +62,47 @@ impl<'a, W: World> Driver<'a, W> {
     ///
     /// `before` are the records that were made before there was a journal.
     pub fn begin(world: &'a mut W, site: Site, start: Start, before: Vec<Body>) -> Result<Self> {
-        let origin = world.now();
         let state = State::new(start.clone(), world.wall());
-        let mut driver = Self {
-            world,
-            site,
-            state,
-            origin,
-            seq: 0,
-            pending: Vec::new(),
-            lines: String::new(),
-            units: BTreeMap::new(),
-            hearing: Hearing::default(),
-            stale: BTreeSet::new(),
-            complained: BTreeSet::new(),
-        };
+        let mut driver = Self::new(world, site, state, 0);
         for body in before {
             driver.note(body);
         }
         driver.note(Body::Started(Box::new(start)));
-        driver.stale = driver
-            .state
-            .tasks
-            .iter()
-            .map(|task| task.spec.agent)
-            .collect();
         driver.commit()?;
         Ok(driver)
+    }
+
+    /// Takes an orchestration up again: `state` is what its journal tells, and `seq` the number
+    /// of the last record in that.
+    pub fn resume(
+        world: &'a mut W,
+        site: Site,
+        state: State,
+        seq: u64,
+        resumption: Resumption,
+    ) -> Result<Self> {
+        let mut driver = Self::new(world, site, state, seq);
+        driver.note(Body::Resumed(Box::new(resumption)));
+        driver.commit()?;
+        Ok(driver)
+    }
+
+    fn new(world: &'a mut W, site: Site, state: State, seq: u64) -> Self {
+        Self {
+            origin: world.now(),
+            before: state.at,
+            // Every status file is written once.
+            stale: state.tasks.iter().map(|task| task.spec.agent).collect(),
+            world,
+            site,
+            state,
+            seq,
+            pending: Vec::new(),
+            lines: String::new(),
+            units: BTreeMap::new(),
+            hearing: Hearing::default(),
+            complained: BTreeSet::new(),
+        }
     }
 
     /// Runs to the end. On an error of the engine itself every unit is ended first.
@@ -326,6 +343,19 @@ impl<'a, W: World> Driver<'a, W> {
             },
             Completion::Inspected { agent, proof } => Body::Inspected { agent, proof },
             Completion::Pushed { agent, branch } => Body::Pushed { agent, branch },
+            Completion::Closed {
+                intent: Intent::CloseDiagnostic { agent },
+                numbers,
+            } => Body::DiagnosticClosed {
+                agent,
+                numbers,
+                problem: None,
+            },
+            Completion::Closed { intent, .. } => {
+                return Err(Error::Engine {
+                    reason: format!("{intent:?} closed something"),
+                });
+            }
             Completion::Cleaned { agent, kept } => Body::Cleaned { agent, kept },
             Completion::Failed { agent, failure } => Body::StepFailed { agent, failure },
             Completion::Filed { intent, filed } => match intent {
@@ -402,7 +432,7 @@ impl<'a, W: World> Driver<'a, W> {
             v: VERSION,
             seq: self.seq,
             time: self.world.wall(),
-            at: self.world.now().saturating_sub(self.origin),
+            at: self.before + self.world.now().saturating_sub(self.origin),
             body,
         };
         self.lines.push_str(&journal::encode(&record));
@@ -495,6 +525,11 @@ fn forge_failed(intent: Intent, reason: String, remedy: String) -> Result<Body> 
             ),
         },
         Intent::FileDiagnostic { agent } => Body::DiagnosticFailed { agent, reason },
+        Intent::CloseDiagnostic { agent } => Body::DiagnosticClosed {
+            agent,
+            numbers: Vec::new(),
+            problem: Some(reason),
+        },
         Intent::PostComment => Body::CommentFailed { reason },
         _ => {
             return Err(Error::Forge {

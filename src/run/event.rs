@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, Stage};
+use super::resumption::Rerun;
 use super::summary::Summary;
 
 /// The version of the schema; it grows by fields and types, and changes only with a new number.
@@ -81,6 +82,17 @@ pub enum EventKind {
         url: String,
         /// It was there before.
         existed: bool,
+    },
+    /// An orchestration is taken up again, under its own id.
+    OrchestrationResumed {
+        /// A person asked for its failed tasks to run again; else only what was broken off does.
+        retry: bool,
+        /// How many tasks had succeeded.
+        successful: usize,
+        /// How many there are.
+        total: usize,
+        /// Those that run again.
+        tasks: Vec<Rerun>,
     },
     /// The agents of a batch may start. Without `--batch-size` there is one batch.
     BatchStarted {
@@ -203,7 +215,14 @@ pub enum EventKind {
         /// What people open.
         url: String,
     },
-    /// No new agent starts for now.
+    /// A diagnostic issue was closed: its task has succeeded since.
+    DiagnosticClosed {
+        /// The agent.
+        agent: u32,
+        /// Its number.
+        number: u64,
+    },
+    /// No agent starts for now.
     PoolPaused {
         /// Why.
         reason: String,

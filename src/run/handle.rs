@@ -15,7 +15,7 @@ use super::driver::{Driver, Outcome};
 use super::event::{Event, EventKind, SCHEMA_VERSION};
 use super::prepare::Prepared;
 use super::publish::rfc3339;
-use super::start::{Next, Ready};
+use super::start::{Beginning, Next, Ready};
 
 /// An orchestration that was started.
 #[derive(Debug)]
@@ -136,12 +136,17 @@ fn run(ready: Ready) -> Result<Outcome> {
     let Ready {
         mut world,
         site,
-        start,
-        before,
+        beginning,
         lock,
         ..
     } = ready;
-    let outcome = Driver::begin(&mut world, site, start, before).and_then(Driver::run);
+    let driver = match beginning {
+        Beginning::Fresh(start, before) => Driver::begin(&mut world, site, *start, before),
+        Beginning::TakenUp(state, seq, resumption) => {
+            Driver::resume(&mut world, site, *state, seq, *resumption)
+        }
+    };
+    let outcome = driver.and_then(Driver::run);
     // In this order: the lock is given back when nothing of the run is at work any more.
     drop(world);
     drop(lock);

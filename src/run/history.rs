@@ -48,8 +48,8 @@ impl History {
     /// Gives every task its agent's number: its own for the life of the master, else the next
     /// that is free. Then leaves out what need not run again.
     ///
-    /// `anew` runs everything. Otherwise a task that succeeded stays done; one that failed in an
-    /// orchestration that ended by itself waits for a retry; what an interruption left runs.
+    /// `anew` runs everything. Otherwise a task that succeeded stays done, and one that failed
+    /// waits for a retry. (What was broken off is taken up before anybody asks here.)
     pub fn todo(&self, mut tasks: Vec<TaskSpec>, anew: bool) -> Todo {
         let mut next = self.agents.values().max().map_or(1, |highest| highest + 1);
         for task in &mut tasks {
@@ -63,14 +63,7 @@ impl History {
         let Some(latest) = self.latest.as_ref().filter(|_| !anew) else {
             return Todo::Tasks(tasks);
         };
-        let interrupted = !matches!(latest.finished, Some(0..=2));
-        tasks.retain(|task| {
-            if interrupted {
-                !self.succeeded.contains(&task.key)
-            } else {
-                !self.agents.contains_key(&task.key)
-            }
-        });
+        tasks.retain(|task| !self.agents.contains_key(&task.key));
         if tasks.is_empty() {
             Todo::Nothing(Box::new(latest.summary()))
         } else {
@@ -123,24 +116,6 @@ mod tests {
     fn a_first_run_runs_everything_in_the_order_of_the_plan() {
         let todo = History::default().todo(vec![spec(1, "a"), spec(2, "b")], false);
         assert_eq!(keys(todo), pairs(&[(1, "a"), (2, "b")]));
-    }
-
-    #[test]
-    fn what_an_interruption_left_is_run_and_what_succeeded_is_not() {
-        let history = History::new([earlier(&[(1, "a", true), (2, "b", false)], Some(130))]);
-        assert_eq!(
-            keys(history.todo(vec![spec(1, "a"), spec(2, "b")], false)),
-            pairs(&[(2, "b")])
-        );
-    }
-
-    #[test]
-    fn a_crash_counts_as_an_interruption() {
-        let history = History::new([earlier(&[(1, "a", false)], None)]);
-        assert_eq!(
-            keys(history.todo(vec![spec(1, "a")], false)),
-            pairs(&[(1, "a")])
-        );
     }
 
     #[test]

@@ -54,21 +54,23 @@ fn file_sub_issues(state: &State, due: &mut Vec<Body>) {
 
 /// A batch ends before the next begins, and none begins before every sub-issue is filed.
 fn start_batch(state: &State, due: &mut Vec<Body>) {
+    let is_open = |task: &&Task| task.step != Step::Closed;
     let filed = state.tasks.iter().all(|task| task.step > Step::Planned);
-    let through = state
+    let through = !state
         .batch_tasks(state.batch)
         .iter()
-        .all(|task| task.step == Step::Closed);
-    if filed && through && state.batch < state.batches() {
-        let batch = state.batch + 1;
+        .any(|task| is_open(&task));
+    if !filed || !through {
+        return;
+    }
+    // After a resumption some batches have nothing left to do.
+    let open = |batch: u32| state.batch_tasks(batch).iter().filter(is_open);
+    let next = (state.batch + 1..=state.batches()).find(|batch| open(*batch).next().is_some());
+    if let Some(batch) = next {
         due.push(Body::BatchStarted {
             batch,
             batches: state.batches(),
-            agents: state
-                .batch_tasks(batch)
-                .iter()
-                .map(|task| task.spec.agent)
-                .collect(),
+            agents: open(batch).map(|task| task.spec.agent).collect(),
         });
     }
 }
@@ -142,6 +144,7 @@ fn move_on(state: &State, due: &mut Vec<Body>) {
             }
             Step::Inspected | Step::Verified | Step::Pushed => Intent::OpenPull { agent },
             Step::Ended if task.failure.is_some() => Intent::FileDiagnostic { agent },
+            Step::Ended if task.has_failed => Intent::CloseDiagnostic { agent },
             Step::Ended if settings.keep_worktrees => {
                 due.push(Body::Cleaned { agent, kept: None });
                 continue;

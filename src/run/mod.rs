@@ -7,6 +7,8 @@
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
+//! | [`resumption`] | what it means to take one up again | yes |
+//! | [`earlier`] | where the journals of earlier ones are | no |
 //! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
 //! | [`state`] | the fold of the journal | yes |
@@ -20,6 +22,7 @@
 //! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
 pub mod driver;
+pub mod earlier;
 pub mod event;
 pub mod failure;
 pub mod handle;
@@ -36,6 +39,7 @@ pub mod publish;
 pub mod record;
 pub mod remote;
 pub mod resources;
+pub mod resumption;
 pub mod start;
 pub mod state;
 pub mod status;

@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::agent::environment::{Assignment, Environment, set};
 use crate::agent::prompt::{Brief, prompt};
 use crate::agent::{Agent, Invocation, Session};
-use crate::forge::{Changes, Marker, MarkerKind, NewComment, NewIssue, NewPull, Request};
+use crate::forge::{
+    Changes, CloseReason, Marker, MarkerKind, NewComment, NewIssue, NewPull, Request,
+};
 use crate::report::diagnostic::Diagnostic;
 use crate::report::issue::{DIAGNOSTIC_LABELS, Pull, SUB_ISSUE_LABELS, SubIssue};
 use crate::report::redact::Redactor;
@@ -163,6 +165,13 @@ impl Site {
                 debug_assert_eq!(agent, task.spec.agent);
                 Step::operation(forge(intent, request?))
             }
+            (Intent::CloseDiagnostic { .. }, Some(task)) => Step::operation(forge(
+                intent,
+                Request::CloseMarked {
+                    marker: marker(state, task, MarkerKind::Diagnostic),
+                    why: CloseReason::Completed,
+                },
+            )),
             (Intent::Clean { .. }, Some(task)) => {
                 Step::operation(Operation::Clean(place(state, task)?))
             }
@@ -273,6 +282,10 @@ impl Site {
             status_file: &status_file,
             verify: state.start.settings.verify.as_deref(),
             resumes: task.resumes,
+            previous: task
+                .previous
+                .as_ref()
+                .map(|previous| (&*previous.error, &*previous.excerpt)),
         });
         let session = task.session.as_deref().map(|id| {
             if task.resumes {
@@ -338,7 +351,8 @@ impl Site {
     #[cfg(test)]
     pub(crate) fn for_simulation(start: &super::record::Start) -> Self {
         let layout = Layout::beside(std::path::Path::new("/sim/repository"));
-        let agent = Agent::resolve(Some("scripted-agent"), None, None, None, None).unwrap();
+        let agent = Some(&*start.settings.agent);
+        let agent = Agent::resolve(agent, None, None, None, None).unwrap();
         let master = Master::Local(start.master.number);
         Self::new(layout, master, agent, Vec::new(), Redactor::default())
     }

@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+use super::record::Settings;
+
 /// Options as they are given, before defaults and variables.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -45,6 +47,8 @@ pub struct Options {
     pub yes: bool,
     /// Parse and validate only.
     pub dry_run: bool,
+    /// Run again what failed in the latest orchestration, or was broken off.
+    pub retry: bool,
     /// A new orchestration although an old one exists.
     pub new: bool,
     /// Keep the worktrees of successful tasks.
@@ -84,6 +88,42 @@ const TIMEOUT: f64 = 1800.0;
 const LONGEST: f64 = 1e9;
 
 impl Options {
+    /// The same, where nothing was asked for as an earlier run had it.
+    pub fn inherit(mut self, settings: &Settings) -> Self {
+        let number = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.agent = self.agent.or_else(|| Some(settings.agent.clone()));
+        self.model = self.model.or_else(|| settings.model.clone());
+        self.permission_mode = self
+            .permission_mode
+            .or_else(|| settings.permission_mode.clone());
+        self.verify = self.verify.or_else(|| settings.verify.clone());
+        self.setup = self.setup.or_else(|| settings.setup.clone());
+        self.max_workers = self.max_workers.or(Some(number(settings.max_workers)));
+        self.timeout = self.timeout.or(Some(settings.timeout.unwrap_or(0.0)));
+        self.batch_size = self.batch_size.or(settings.batch_size.map(number));
+        self.budget_usd = self.budget_usd.or(settings.budget_usd);
+        self.agent_budget_usd = self.agent_budget_usd.or(settings.agent_budget_usd);
+        if self.pass_env.is_empty() {
+            self.pass_env.clone_from(&settings.pass_env);
+        }
+        self.draft |= settings.draft;
+        self.keep_worktrees |= settings.keep_worktrees;
+        self
+    }
+
+    /// Refuses options that contradict each other.
+    pub fn check(&self) -> Result<()> {
+        let contradiction = match (self.retry, self.dry_run, self.new) {
+            (true, true, _) => "--dry-run",
+            (true, _, true) => "--new",
+            _ => return Ok(()),
+        };
+        Err(Error::Contradiction {
+            one: "--retry",
+            other: contradiction,
+        })
+    }
+
     /// Works in defaults and variables; `variable` looks one up.
     pub fn resolve(&self, variable: impl Fn(&str) -> Option<String>) -> Result<Resolved> {
         if let Some(forge) = self.forge.as_deref()

@@ -12,16 +12,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
+use crate::forge::github::address::IssueAddress;
 use crate::forge::{ForgeError, Issue, Reply, Request, State as IssueState};
 use crate::plan::{self, IssueRef, Plan, PlanError, Target, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
-use crate::workspace::{Base, Layout, Workspace};
+use crate::workspace::{Base, Layout, Master, Workspace};
 
+use super::earlier::{self, Earlier};
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
 use super::origin::{Origin, Search, read_plan, unexpected};
+use super::record::Start;
 use super::remote::Clone;
 use super::resources::Resources;
+use super::resumption::{Rerun, Which};
 use super::surroundings::{
     Environment, find_executable, find_git, identity_is_set, layout, variable,
 };
@@ -47,6 +51,8 @@ pub struct Prepared {
     pub(super) environment: Vec<(OsString, OsString)>,
     /// The lock of the master issue, where that exists.
     pub(super) lock: Option<Lock>,
+    /// The earlier orchestration that is taken up again, and which of its tasks run.
+    pub(super) taken_up: Option<(Earlier, Vec<Rerun>)>,
     /// The titles of the open issues that tasks adopt, by number.
     pub(super) adopted: BTreeMap<u64, String>,
 }
@@ -72,10 +78,11 @@ pub struct Preview {
 ///
 /// `text` is the plan, for a source on standard input.
 pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<Prepared> {
+    options.check()?;
     let environment: Vec<_> = std::env::vars_os().collect();
-    let resolved = options.resolve(|name| {
-        variable(&environment, name).map(|value| value.to_string_lossy().into_owned())
-    })?;
+    let lookup =
+        |name: &str| variable(&environment, name).map(|value| value.to_string_lossy().into_owned());
+    let resolved = options.resolve(lookup)?;
     let repository = PathBuf::from(options.repo.as_deref().unwrap_or("."));
     // Errors name the folder itself, not the way to it.
     let repository = repository.canonicalize().unwrap_or(repository);
@@ -95,6 +102,11 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         git: &git,
         environment: &environment,
     };
+    let (parsed, only) = if options.retry {
+        whose(&layout, parsed)
+    } else {
+        (parsed, None)
+    };
     let origin = Search {
         source,
         plan,
@@ -104,26 +116,51 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         clone,
     }
     .find(&parsed)?;
-    let mut plan = read_tasks(&origin, source)?;
-    let adopted = adopted(&origin, &mut plan)?;
-    let base = match &origin.remote {
-        Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
-        None => workspace.base(options.base.as_deref())?,
-    };
-    let tree = Tree::new(workspace.tree(&base.commit)?);
-    let mut validation = plan::validate(&plan, Some(&tree));
-    warn_of_strangers(&mut validation, &origin, &adopted);
-    refuse_too_many(&origin, &plan)?;
-    check_resources(&mut validation, &workspace, &layout, resolved.max_workers)?;
-    let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
-    let lock = match &origin.master {
-        Some(master) if !options.dry_run => {
-            let master = origin.label(master.number);
-            Some(Lock::take(&layout.run_lock(master))?)
-        }
+    let master = origin
+        .master
+        .as_ref()
+        .map(|master| origin.label(master.number));
+    let lock = match master {
+        Some(master) if !options.dry_run => Some(Lock::take(&layout.run_lock(master))?),
         _ => None,
     };
+    let taken_up = match master {
+        Some(master) if !options.dry_run => {
+            take_up(source, earlier::of_master(&layout, master)?, &options, only)?
+        }
+        None if options.retry => return Err(never_run(source)),
+        _ => None,
+    };
+    let (options, resolved, layout) = match &taken_up {
+        Some((earlier, _)) => {
+            let start = &earlier.state.start;
+            let options = options.inherit(&start.settings);
+            let resolved = options.resolve(lookup)?;
+            let layout = layout.with_worktrees(Path::new(&start.worktrees));
+            (options, resolved, layout)
+        }
+        None => (options, resolved, layout),
+    };
+    let Judged {
+        plan,
+        mut validation,
+        adopted,
+        base,
+    } = match &taken_up {
+        // It was judged when it began.
+        Some((earlier, _)) => Judged::begun(&earlier.state.start),
+        None => {
+            let base = match &origin.remote {
+                Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
+                None => workspace.base(options.base.as_deref())?,
+            };
+            let judged = Judged::new(&origin, source, &workspace, base)?;
+            check_resources(judged, &workspace, &layout, resolved.max_workers)?
+        }
+    };
+    let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     Ok(Prepared {
+        taken_up,
         source: source.to_owned(),
         notices: agent
             .notices()
@@ -150,6 +187,122 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         environment,
         lock,
     })
+}
+
+/// The tasks, and what is known of them.
+struct Judged {
+    plan: Plan,
+    validation: Validation,
+    adopted: BTreeMap<u64, Issue>,
+    base: Base,
+}
+
+impl Judged {
+    fn new(origin: &Origin, source: &str, workspace: &Workspace, base: Base) -> Result<Self> {
+        let mut plan = read_tasks(origin, source)?;
+        let adopted = adopted(origin, &mut plan)?;
+        let tree = Tree::new(workspace.tree(&base.commit)?);
+        let mut validation = plan::validate(&plan, Some(&tree));
+        warn_of_strangers(&mut validation, origin, &adopted);
+        refuse_too_many(origin, &plan)?;
+        Ok(Self {
+            plan,
+            validation,
+            adopted,
+            base,
+        })
+    }
+
+    fn begun(start: &Start) -> Self {
+        let plan = Plan::default();
+        Self {
+            validation: plan::validate(&plan, None),
+            plan,
+            adopted: BTreeMap::new(),
+            base: Base {
+                name: start.base.clone(),
+                commit: start.base_commit.clone(),
+            },
+        }
+    }
+}
+
+/// For a retry SOURCE may be a sub-issue: its master, and the agent that it belongs to.
+fn whose(layout: &Layout, source: Source) -> (Source, Option<u32>) {
+    let is_master = |master| layout.parallel(master).is_dir();
+    match &source {
+        Source::Local(number) if !is_master(Master::Local(*number)) => {
+            match earlier::of_sub_issue(layout, Master::Local(*number)) {
+                Some((master, agent)) => (Source::Local(master.number()), Some(agent)),
+                None => (source, None),
+            }
+        }
+        Source::Issue(text) => {
+            let Ok(address) = IssueAddress::parse(text) else {
+                return (source, None);
+            };
+            let issue = Master::GitHub(address.number);
+            if is_master(issue) {
+                return (source, None);
+            }
+            match earlier::of_sub_issue(layout, issue) {
+                Some((master, agent)) => {
+                    let number = master.number();
+                    let text = match address.repository {
+                        Some((_, owner, name)) => format!("{owner}/{name}#{number}"),
+                        None => number.to_string(),
+                    };
+                    (Source::Issue(text), Some(agent))
+                }
+                None => (source, None),
+            }
+        }
+        _ => (source, None),
+    }
+}
+
+/// The orchestration that is to be taken up again, if one is (DESIGN section 8, "Running again").
+fn take_up(
+    source: &str,
+    mut earlier: Vec<Earlier>,
+    options: &Options,
+    only: Option<u32>,
+) -> Result<Option<(Earlier, Vec<Rerun>)>> {
+    let Some(latest) = earlier.pop() else {
+        return if options.retry {
+            Err(never_run(source))
+        } else {
+            Ok(None)
+        };
+    };
+    let broken_off = latest.state.is_broken_off();
+    if options.retry {
+        let which = only.map_or(Which::Failed, Which::Only);
+        let reruns = latest.state.reruns(which);
+        if reruns.is_empty() && !broken_off {
+            let id = &latest.state.start.orchestration;
+            return Err(Error::NothingToRetry {
+                source_name: source.to_owned(),
+                reason: match only {
+                    Some(agent) => format!("Agent-{agent} succeeded in {id}"),
+                    None => format!("every task succeeded in {id}"),
+                },
+            });
+        }
+        Ok(Some((latest, reruns)))
+    } else if broken_off && !options.new {
+        let reruns = latest.state.reruns(Which::BrokenOff);
+        Ok(Some((latest, reruns)))
+    } else {
+        Ok(None)
+    }
+}
+
+fn never_run(source: &str) -> Error {
+    Error::NothingToRetry {
+        source_name: source.to_owned(),
+        reason: "it was never orchestrated here".to_owned(),
+    }
 }
 
 /// The user's git, with what is known about how to run it.
@@ -252,11 +405,12 @@ impl Prepared {
 
 /// Adds what the machine may lack. Too little disk is a warning; little memory is said.
 fn check_resources(
-    validation: &mut Validation,
+    mut judged: Judged,
     workspace: &Workspace,
     layout: &Layout,
     max_workers: usize,
-) -> Result<()> {
+) -> Result<Judged> {
+    let validation = &mut judged.validation;
     let tasks = validation.complexity.len() as u64;
     let agents = tasks.min(max_workers as u64);
     let resources = Resources::look(
@@ -273,7 +427,7 @@ fn check_resources(
             validation.verdict = Verdict::Warn;
         }
     }
-    Ok(())
+    Ok(judged)
 }
 
 /// The agent, once it is known that it can be started. A dry run only says that it cannot.

@@ -50,6 +50,12 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             url: start.master.url.clone(),
             existed: start.master.existed,
         },
+        Body::Resumed(resumption) => EventKind::OrchestrationResumed {
+            retry: resumption.retry,
+            successful: resumption.successful,
+            total: resumption.total,
+            tasks: resumption.tasks.clone(),
+        },
         Body::SubIssueFiled {
             agent,
             filed,
@@ -158,6 +164,18 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
         Body::DiagnosticFailed { agent, reason } => EventKind::Warning {
             agent: Some(*agent),
             message: format!("no diagnostic issue for Agent-{agent}: {reason}"),
+        },
+        Body::DiagnosticClosed {
+            agent,
+            problem: Some(problem),
+            ..
+        } => EventKind::Warning {
+            agent: Some(*agent),
+            message: format!("its diagnostic issue stays open: {problem}"),
+        },
+        Body::DiagnosticClosed { agent, numbers, .. } => EventKind::DiagnosticClosed {
+            agent: *agent,
+            number: *numbers.first()?,
         },
         Body::Cleaned {
             agent,

@@ -13,6 +13,7 @@ use crate::agent::stream::Usage;
 
 use super::event::PlannedTask;
 use super::failure::Failure;
+use super::resumption::Resumption;
 use super::summary::Summary;
 
 /// The version of the journal's format.
@@ -70,8 +71,14 @@ pub struct Settings {
     pub agent: String,
     /// The model, where one was asked for.
     pub model: Option<String>,
+    /// The permission mode, where one was asked for.
+    pub permission_mode: Option<String>,
+    /// Withheld variables that agents get all the same.
+    pub pass_env: Vec<String>,
     /// What all agents together may cost, in US dollars; then none starts any more.
     pub budget_usd: Option<f64>,
+    /// What one attempt of an agent may cost, in US dollars.
+    pub agent_budget_usd: Option<f64>,
 }
 
 /// A task as it enters an orchestration.
@@ -127,6 +134,8 @@ pub struct Start {
     pub settings: Settings,
     /// What will run.
     pub tasks: Vec<TaskSpec>,
+    /// The mark of the program that runs it, by which its processes are known.
+    pub engine: String,
 }
 
 /// An issue or change request that exists.
@@ -254,6 +263,11 @@ pub enum Intent {
         /// The agent.
         agent: u32,
     },
+    /// Close the diagnostic issue of a task that failed before and has succeeded.
+    CloseDiagnostic {
+        /// The agent.
+        agent: u32,
+    },
     /// Remove the worktree of a successful task.
     Clean {
         /// The agent.
@@ -287,6 +301,8 @@ pub enum Body {
     },
     /// The orchestration begins.
     Started(Box<Start>),
+    /// The orchestration is taken up again.
+    Resumed(Box<Resumption>),
     /// An operation is about to begin.
     Intended {
         /// Which.
@@ -433,6 +449,15 @@ pub enum Body {
         /// Why.
         reason: String,
     },
+    /// The diagnostic issue of an earlier failure was dealt with.
+    DiagnosticClosed {
+        /// The agent.
+        agent: u32,
+        /// Those that were open and are closed now.
+        numbers: Vec<u64>,
+        /// Why one could not be closed.
+        problem: Option<String>,
+    },
     /// The worktree of a successful task was dealt with.
     Cleaned {
         /// The agent.
@@ -517,11 +542,13 @@ impl Body {
             | Self::TaskEnded { agent, .. }
             | Self::DiagnosticFiled { agent, .. }
             | Self::DiagnosticFailed { agent, .. }
+            | Self::DiagnosticClosed { agent, .. }
             | Self::Cleaned { agent, .. } => Some(*agent),
             Self::Warned { agent, .. } => *agent,
             Self::PlanParsed { .. }
             | Self::Validated { .. }
             | Self::Started(_)
+            | Self::Resumed(_)
             | Self::BatchStarted { .. }
             | Self::PoolPaused { .. }
             | Self::PoolResumed
@@ -564,7 +591,10 @@ pub(crate) mod tests_support {
             draft: false,
             agent: "scripted-agent".to_owned(),
             model: None,
+            permission_mode: None,
+            pass_env: Vec::new(),
             budget_usd: None,
+            agent_budget_usd: None,
         }
     }
 
@@ -603,6 +633,7 @@ pub(crate) mod tests_support {
             summary_path: "summary.md".to_owned(),
             settings: settings(),
             tasks,
+            engine: String::new(),
         }
     }
 }

@@ -3,8 +3,7 @@
 //! Creates the runtime folder, files the master issue, reads earlier journals and opens a new
 //! one. Decides through [`super::history`].
 
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::agent::environment::{Environment, inherited};
@@ -12,9 +11,12 @@ use crate::error::{Error, Result};
 use crate::forge::{Marker, MarkerKind, NewIssue, Reply, Request};
 use crate::plan::{self, Verdict};
 use crate::report::redact::Redactor;
+use crate::supervisor::{end_leftovers, own_mark};
+use crate::workspace::Master;
 use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
-use crate::world::real::{RealWorld, Setting, create_folder, read_journal, wall};
+use crate::world::real::{RealWorld, Setting, create_folder, wall};
 
+use super::earlier::{self, Earlier};
 use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
 use super::lock::Lock;
@@ -22,6 +24,7 @@ use super::operation::Site;
 use super::origin::unexpected;
 use super::prepare::Prepared;
 use super::record::{Body, Filed, Settings, Start, TaskSpec};
+use super::resumption::{Rerun, Resumption};
 use super::state::State;
 use super::summary::Summary;
 use super::surroundings::secrets;
@@ -34,12 +37,18 @@ pub struct Ready {
     pub world: RealWorld,
     /// What it works on.
     pub site: Site,
-    /// What it starts from.
-    pub start: Start,
-    /// What was recorded before there was a journal.
-    pub before: Vec<Body>,
+    /// How it begins.
+    pub beginning: Beginning,
     /// Held until the end.
     pub lock: Lock,
+}
+
+/// How an orchestration begins.
+pub enum Beginning {
+    /// From what it starts from, and what was recorded before there was a journal.
+    Fresh(Box<Start>, Vec<Body>),
+    /// From the state of its journal, the number of the last record there, and how it goes on.
+    TakenUp(Box<State>, u64, Box<Resumption>),
 }
 
 /// What [`Prepared::start`] leads to.
@@ -63,11 +72,14 @@ impl Prepared {
         }
         ensure_runtime(self.workspace.root())?;
         exclude_own_files(self.workspace.common_dir())?;
+        if let Some((earlier, reruns)) = self.taken_up.take() {
+            return self.take_up(earlier, reruns, listener);
+        }
         let (master, lock) = self.file_master()?;
         let label = self.origin.label(master.number);
-        let folder = self.layout.parallel(label);
-        create_folder(&folder)?;
-        let history = History::new(earlier(&folder)?);
+        create_folder(&self.layout.parallel(label))?;
+        let earlier = earlier::of_master(&self.layout, label)?;
+        let history = History::new(earlier.into_iter().map(|earlier| earlier.state));
         let tasks = match history.todo(self.tasks(), self.options.new) {
             Todo::Tasks(tasks) => tasks,
             Todo::Nothing(summary) => return Ok(Next::Done(summary)),
@@ -75,22 +87,6 @@ impl Prepared {
         let orchestration =
             label.orchestration_id(wall(), |id| self.layout.journal(label, id).exists());
         let logs = self.layout.logs(&orchestration);
-        let mut secrets = secrets(&self.environment);
-        secrets.extend(self.origin.token.clone());
-        let redactor = Redactor::new(secrets);
-        let setting = Setting {
-            root: self.workspace.root().to_owned(),
-            journal: self.layout.journal(label, &orchestration),
-            logs: logs.clone(),
-            worktree_lock: self.layout.worktree_lock(),
-            git: self.git.clone(),
-            env: self.environment.clone(),
-            verbose: self.resolved.verbose,
-            submodules: self.workspace.has_submodules(&self.base.commit)?,
-            redactor: redactor.clone(),
-            forge: Arc::clone(&self.origin.forge),
-            interval: self.resolved.interval,
-        };
         let start = Start {
             orchestration: orchestration.clone(),
             label: label.slug(),
@@ -111,24 +107,95 @@ impl Prepared {
             summary_path: self.layout.shown(&self.layout.summary_markdown(label)),
             settings: self.settings(),
             tasks,
+            engine: engine_mark()?,
         };
+        let journal = (self.layout.journal(label, &orchestration), None);
+        let world = RealWorld::open(self.setting(journal, logs)?, listener)?;
         let before = self.before(&start);
-        let site = Site::new(
+        Ok(Next::Run(Box::new(Ready {
+            orchestration,
+            world,
+            site: self.site(label),
+            beginning: Beginning::Fresh(Box::new(start), before),
+            lock,
+        })))
+    }
+
+    /// Goes on in the journal of an earlier orchestration, once nothing of that lives any more.
+    fn take_up(
+        mut self,
+        earlier: Earlier,
+        tasks: Vec<Rerun>,
+        listener: impl FnMut(Event) + Send + 'static,
+    ) -> Result<Next> {
+        let Earlier {
+            journal,
+            state,
+            seq,
+            good_bytes,
+        } = earlier;
+        let lock = self.lock.take().ok_or_else(|| Error::Engine {
+            reason: "an orchestration is taken up without its lock".to_owned(),
+        })?;
+        if !end_leftovers(&state.start.engine) {
+            return Err(Error::Engine {
+                reason: "processes of the earlier run cannot be ended".to_owned(),
+            });
+        }
+        let resumption = Resumption {
+            retry: self.options.retry,
+            successful: state.tasks.iter().filter(|task| task.succeeded()).count(),
+            total: state.tasks.len(),
+            tasks,
+            settings: self.settings(),
+            engine: engine_mark()?,
+        };
+        let orchestration = state.start.orchestration.clone();
+        let logs = self.layout.logs(&orchestration);
+        let setting = self.setting((journal, Some(good_bytes)), logs)?;
+        let label = self.origin.label(state.start.master.number);
+        Ok(Next::Run(Box::new(Ready {
+            orchestration,
+            world: RealWorld::open(setting, listener)?,
+            site: self.site(label),
+            beginning: Beginning::TakenUp(Box::new(state), seq, Box::new(resumption)),
+            lock,
+        })))
+    }
+
+    /// What the world has to know; `journal` is its path, and how much of it is there.
+    fn setting(&self, journal: (PathBuf, Option<u64>), logs: PathBuf) -> Result<Setting> {
+        let (journal, journal_bytes) = journal;
+        Ok(Setting {
+            root: self.workspace.root().to_owned(),
+            journal,
+            journal_bytes,
+            logs,
+            worktree_lock: self.layout.worktree_lock(),
+            git: self.git.clone(),
+            env: self.environment.clone(),
+            verbose: self.resolved.verbose,
+            submodules: self.workspace.has_submodules(&self.base.commit)?,
+            redactor: self.redactor(),
+            forge: Arc::clone(&self.origin.forge),
+            interval: self.resolved.interval,
+        })
+    }
+
+    fn site(&self, label: Master) -> Site {
+        Site::new(
             self.layout.clone(),
             label,
             self.agent.clone(),
             self.agents_environment(),
-            redactor,
-        );
-        let world = RealWorld::open(setting, listener)?;
-        Ok(Next::Run(Box::new(Ready {
-            orchestration,
-            world,
-            site,
-            start,
-            before,
-            lock,
-        })))
+            self.redactor(),
+        )
+    }
+
+    fn redactor(&self) -> Redactor {
+        let mut secrets = secrets(&self.environment);
+        secrets.extend(self.origin.token.clone());
+        Redactor::new(secrets)
     }
 
     fn title(&self) -> String {
@@ -156,7 +223,10 @@ impl Prepared {
             draft: self.options.draft,
             agent: self.agent.name().to_owned(),
             model: self.options.model.clone(),
+            permission_mode: self.options.permission_mode.clone(),
+            pass_env: self.options.pass_env.clone(),
             budget_usd: self.options.budget_usd,
+            agent_budget_usd: self.options.agent_budget_usd,
         }
     }
 
@@ -250,26 +320,11 @@ impl Prepared {
     }
 }
 
-/// The states of the earlier orchestrations of a master, oldest first.
-fn earlier(folder: &Path) -> Result<Vec<State>> {
-    let mut journals: Vec<_> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
-    journals.sort();
-    let mut states = Vec::new();
-    for path in journals {
-        if let Some(state) = State::replay(&read_journal(&path)?.records) {
-            states.push(state);
-        }
-    }
-    states.sort_by_key(|state| state.origin);
-    Ok(states)
+/// The mark of this program, by which what it started is known if it dies.
+fn engine_mark() -> Result<String> {
+    own_mark().map_err(|error| Error::Engine {
+        reason: error.to_string(),
+    })
 }
 
 const fn verdict_name(verdict: Verdict) -> &'static str {

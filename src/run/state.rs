@@ -36,6 +36,15 @@ pub enum Step {
     Closed,
 }
 
+/// What is known of an earlier attempt that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    /// `TEST_TIMEOUT: message`.
+    pub error: String,
+    /// The last lines of its log, redacted.
+    pub excerpt: String,
+}
+
 /// One task on its way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
@@ -85,6 +94,10 @@ pub struct Task {
     pub excerpt: Option<String>,
     /// Its diagnostic issue.
     pub diagnostic: Option<Filed>,
+    /// How it failed before it was taken up again.
+    pub previous: Option<Previous>,
+    /// It failed before by itself, so that a diagnostic issue may be open.
+    pub has_failed: bool,
 }
 
 impl Task {
@@ -113,6 +126,8 @@ impl Task {
             failure: None,
             excerpt: None,
             diagnostic: None,
+            previous: None,
+            has_failed: false,
         }
     }
 
@@ -166,8 +181,11 @@ impl Task {
 pub struct State {
     /// What it started from.
     pub start: Start,
-    /// Wall clock at its first record, milliseconds since 1970.
-    pub origin: i64,
+    /// Wall clock where the time of its records begins, in milliseconds since 1970, by the
+    /// microsecond from which that holds: the time between two programs counts for nothing.
+    pub origins: Vec<(u64, i64)>,
+    /// Failed tasks were run again.
+    pub retried: bool,
     /// Its tasks, in the order of their agents.
     pub tasks: Vec<Task>,
     /// The batch under way, from 1; 0 before the first.
@@ -202,7 +220,8 @@ impl State {
         let tasks = start.tasks.iter().cloned().map(Task::new).collect();
         Self {
             start,
-            origin,
+            origins: vec![(0, origin)],
+            retried: false,
             tasks,
             batch: 0,
             cancelled: None,
@@ -221,7 +240,9 @@ impl State {
 
     /// The wall clock at a point in time, milliseconds since 1970.
     pub fn wall(&self, at: u64) -> i64 {
-        self.origin.saturating_add_unsigned(at / 1000)
+        let since = self.origins.iter().rfind(|(from, _)| *from <= at);
+        let origin = since.or(self.origins.first()).map_or(0, |(_, wall)| *wall);
+        origin.saturating_add_unsigned(at / 1000)
     }
 
     /// Rebuilds a state from a journal; `None` where the orchestration never started.
@@ -257,6 +278,11 @@ impl State {
         let at = record.at;
         self.at = at;
         match &record.body {
+            Body::Resumed(resumption) => {
+                let origin = record.time.saturating_sub_unsigned(at / 1000);
+                self.origins.push((at, origin));
+                self.resume(resumption);
+            }
             Body::Intended { intent } => self.begin(*intent, at),
             Body::SubIssueFiled { agent, filed, .. } => self.advance(*agent, |task| {
                 task.sub_issue = Some(filed.clone());
@@ -340,6 +366,9 @@ impl State {
             }),
             Body::DiagnosticFailed { agent, .. } => {
                 self.advance(*agent, |task| task.step = Step::Closed);
+            }
+            Body::DiagnosticClosed { agent, .. } => {
+                self.advance(*agent, |task| task.has_failed = false);
             }
             Body::Cleaned { agent, kept } => {
                 let is_gone = kept.is_none() && !self.start.settings.keep_worktrees;
@@ -593,6 +622,7 @@ impl Intent {
             | Self::Push { agent }
             | Self::OpenPull { agent }
             | Self::FileDiagnostic { agent }
+            | Self::CloseDiagnostic { agent }
             | Self::Clean { agent } => Some(agent),
             Self::WriteSummary | Self::PostComment => None,
         }

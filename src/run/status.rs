@@ -151,7 +151,7 @@ mod tests {
     }
 
     fn text(state: &State) -> String {
-        status_file(state, &state.tasks[0], state.origin + 300_000)
+        status_file(state, &state.tasks[0], state.wall(0) + 300_000)
     }
 
     #[test]

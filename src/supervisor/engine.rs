@@ -53,6 +53,11 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// What everything that this program starts carries.
+    pub(super) const fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
     /// The engine of this very process.
     ///
     /// A forked child inherits the filled places of its ancestors and takes the next one. No lock

@@ -48,6 +48,12 @@ impl Mark {
         })
     }
 
+    /// The program's process id and start time.
+    pub fn program(&self) -> Option<(u32, u64)> {
+        let mut parts = self.0.split('.');
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    }
+
     /// Takes a mark from a command line.
     pub fn parse(text: &OsStr) -> Option<Self> {
         let text = text.to_str()?;

@@ -18,6 +18,7 @@ mod command;
 pub mod driver;
 pub mod engine;
 pub mod event;
+mod leftovers;
 mod limit;
 pub mod machine;
 pub mod mark;
@@ -41,6 +42,7 @@ pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,
 };
+pub use leftovers::{end_leftovers, own_mark};
 pub use machine::Machine;
 pub use output::{Captured, CapturedStream, Newlines, decode};
 pub use pool::{Pool, run_command};

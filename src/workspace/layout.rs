@@ -140,9 +140,20 @@ impl Layout {
         self.root.join(RUNTIME_FOLDER)
     }
 
+    /// The folder of the folders of all master issues.
+    pub fn all_parallel(&self) -> PathBuf {
+        self.runtime().join("parallel")
+    }
+
+    /// The same layout, with worktrees where an earlier run made them.
+    pub fn with_worktrees(mut self, worktrees: &Path) -> Self {
+        worktrees.clone_into(&mut self.worktrees);
+        self
+    }
+
     /// The folder of one master issue, with the status files, summaries and journals.
     pub fn parallel(&self, master: Master) -> PathBuf {
-        self.runtime().join("parallel").join(master.slug())
+        self.all_parallel().join(master.slug())
     }
 
     /// The status file of one agent, which only the engine writes.

@@ -90,6 +90,13 @@ pub enum Completion {
         /// What to do about it.
         remedy: String,
     },
+    /// The forge has closed what was open.
+    Closed {
+        /// What it was for.
+        intent: Intent,
+        /// Their numbers.
+        numbers: Vec<u64>,
+    },
     /// The worktree stands.
     Prepared {
         /// Where.

@@ -18,6 +18,7 @@ Examples:
   parallel-orchestrate 1234
   parallel-orchestrate plan.md
   parallel-orchestrate plan.md --dry-run
+  parallel-orchestrate 1234 --retry
   parallel-orchestrate plan.md --max-workers 3 --verify "make test"
   parallel-orchestrate - --yes --output json < plan.md
   parallel-orchestrate plan.md --yes --detach
@@ -106,6 +107,11 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 )
 @click.option(
     "--detach", is_flag=True, help="Return once it has begun; it goes on by itself (see watch)."
+)
+@click.option(
+    "--retry",
+    is_flag=True,
+    help="Run again what failed; SOURCE may be the master issue or one of its sub-issues.",
 )
 @click.option("--new", is_flag=True, help="Begin anew although the plan was run before.")
 @click.option("--draft", is_flag=True, help="Open change requests as drafts.")

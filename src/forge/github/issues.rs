@@ -7,7 +7,9 @@ use serde_json::json;
 use super::client::{Call, lock};
 use super::shapes::{Association, IssueShape, StateShape, SubIssuesShape, UserShape};
 use super::{GitHubForge, Made, fitting, shape};
-use crate::forge::{CloseReason, Created, ForgeError, Issue, Marked, Marker, NewIssue, State};
+use crate::forge::{
+    CloseReason, Created, ForgeError, Issue, Marked, Marker, MarkerKind, NewIssue, State,
+};
 use crate::report::untrusted::title;
 
 /// The label by which our issues are listed.
@@ -93,9 +95,10 @@ impl GitHubForge {
         Ok(found)
     }
 
-    /// The one with this marker: an open one if there is one, then the oldest.
+    /// The one with this marker. One that was closed is over, but for a master: a plan has one.
     fn find_issue(&self, marker: &Marker) -> Result<Option<Found>, ForgeError> {
-        let found = self.with_ours(|ours| ours.get(marker).cloned().unwrap_or_default())?;
+        let mut found = self.with_ours(|ours| ours.get(marker).cloned().unwrap_or_default())?;
+        found.retain(|it| it.state == State::Open || marker.kind == MarkerKind::Master);
         self.trusted(found)
     }
 
@@ -286,6 +289,28 @@ impl GitHubForge {
         }
         marked.sort_by_key(|marked| marked.number);
         Ok(marked)
+    }
+
+    pub(super) fn close_marked(
+        &self,
+        marker: &Marker,
+        why: CloseReason,
+    ) -> Result<Vec<u64>, ForgeError> {
+        let mut numbers = Vec::new();
+        for found in self.marked(&marker.master)? {
+            if found.marker == *marker && found.state == State::Open {
+                self.close(found.number, why)?;
+                numbers.push(found.number);
+            }
+        }
+        if let Some(ours) = lock(&self.ours).as_mut() {
+            for found in ours.get_mut(marker).into_iter().flatten() {
+                if numbers.contains(&found.number) {
+                    found.state = State::Closed;
+                }
+            }
+        }
+        Ok(numbers)
     }
 
     pub(super) fn close(&self, number: u64, why: CloseReason) -> Result<(), ForgeError> {

@@ -228,6 +228,9 @@ impl Forge for GitHubForge {
                 .sub_issues(*number)
                 .map(|issues| Reply::Issues { issues }),
             Request::Marked { master } => self.marked(master).map(|found| Reply::Marked { found }),
+            Request::CloseMarked { marker, why } => self
+                .close_marked(marker, *why)
+                .map(|numbers| Reply::Closed { numbers }),
             Request::Close { number, why } => self.close(*number, *why).map(|()| Reply::Done),
         }
     }

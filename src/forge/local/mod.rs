@@ -21,8 +21,8 @@ use self::document::{Comment, Document, Front, Kind};
 use self::index::markers;
 use self::store::Store;
 use super::{
-    CloseReason, Created, Forge, ForgeError, Issue, Marked, Marker, NewComment, NewIssue, NewPull,
-    Reply, Request, State,
+    CloseReason, Created, Forge, ForgeError, Issue, Marked, Marker, MarkerKind, NewComment,
+    NewIssue, NewPull, Reply, Request, State,
 };
 
 /// The clock, which the [`World`](crate::world) owns.
@@ -61,7 +61,10 @@ impl LocalForge {
     fn create(&self, marker: &Marker, front: Front, body: &str) -> Result<Created, ForgeError> {
         let store = self.store.lock()?;
         let kind = front.kind;
-        if let Some(document) = store.find(kind, marker)? {
+        // One that was closed is over, but for a master: a plan has one.
+        if let Some(document) = store.find(kind, marker)?
+            && (document.front.state == State::Open || marker.kind == MarkerKind::Master)
+        {
             return Ok(self.created(&document, true));
         }
         let number = store.next_number()?;
@@ -198,6 +201,17 @@ impl LocalForge {
         Ok(found)
     }
 
+    fn close_marked(&self, marker: &Marker, why: CloseReason) -> Result<Vec<u64>, ForgeError> {
+        let mut numbers = Vec::new();
+        for found in self.marked(&marker.master)? {
+            if found.marker == *marker && found.state == State::Open {
+                self.close(found.number, why)?;
+                numbers.push(found.number);
+            }
+        }
+        Ok(numbers)
+    }
+
     fn close(&self, number: u64, why: CloseReason) -> Result<(), ForgeError> {
         let store = self.store.lock()?;
         let mut document = store.read(Kind::Issue, number)?;
@@ -234,6 +248,9 @@ impl Forge for LocalForge {
             Request::Issue { number } => self.issue(*number).map(Reply::Issue),
             Request::SubIssues { .. } => Ok(Reply::Issues { issues: Vec::new() }),
             Request::Marked { master } => self.marked(master).map(|found| Reply::Marked { found }),
+            Request::CloseMarked { marker, why } => self
+                .close_marked(marker, *why)
+                .map(|numbers| Reply::Closed { numbers }),
             Request::Close { number, why } => self.close(*number, *why).map(|()| Reply::Done),
         }
     }

@@ -308,6 +308,11 @@ impl Steps {
     }
 
     fn remove(&self, place: &Workplace) -> Result<(), Trouble> {
+        if !place.path.exists() {
+            // An earlier run was ended right after it had removed it.
+            let _registration = self.lock_registration()?;
+            return self.run(&self.git.worktree_prune(&self.root));
+        }
         let (code, status, stderr) = self.output(&self.git.status(&place.path))?;
         if code != 0 {
             return Err(self.git.status(&place.path).failure(&stderr).to_string());

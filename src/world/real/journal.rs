@@ -45,6 +45,24 @@ impl JournalFile {
         })
     }
 
+    /// Goes on in a journal behind its whole lines; a torn one at its end is cut off.
+    pub(super) fn take_up(path: &Path, good_bytes: u64) -> Result<Self> {
+        let open = || {
+            let file = OpenOptions::new().append(true).open(path)?;
+            file.set_len(good_bytes)?;
+            Ok(file)
+        };
+        let file = open().map_err(|error: std::io::Error| Error::File {
+            action: "write",
+            path: path.to_owned(),
+            reason: super::reason(&error),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+        })
+    }
+
     pub(super) fn append(&mut self, lines: &str, sync: bool) -> Result<()> {
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| {
             // On macOS `sync_data` is F_FULLFSYNC.

@@ -41,8 +41,10 @@ pub use self::journal::{JournalReader, read_journal};
 pub struct Setting {
     /// The main worktree.
     pub root: PathBuf,
-    /// The journal, which must not exist yet.
+    /// The journal.
     pub journal: PathBuf,
+    /// How much of it is there already, in whole lines; `None` where it must not exist yet.
+    pub journal_bytes: Option<u64>,
     /// The folder of the logs.
     pub logs: PathBuf,
     /// The lock under which worktrees are registered.
@@ -124,7 +126,10 @@ impl RealWorld {
                 verbose: setting.verbose.then(|| teller.clone()),
             }),
             forge: listened(setting.forge, &teller),
-            journal: JournalFile::create(&setting.journal)?,
+            journal: match setting.journal_bytes {
+                None => JournalFile::create(&setting.journal)?,
+                Some(bytes) => JournalFile::take_up(&setting.journal, bytes)?,
+            },
             logs: Logs::new(setting.logs, setting.redactor, setting.verbose),
             claims,
             news,
@@ -318,6 +323,7 @@ fn completion(intent: Intent, reply: std::result::Result<Reply, ForgeError>) -> 
                 existed: created.existed,
             },
         },
+        Ok(Reply::Closed { numbers }) => Completion::Closed { intent, numbers },
         Ok(other) => Completion::ForgeFailed {
             intent,
             reason: format!("an unexpected answer: {other:?}"),

@@ -39,6 +39,11 @@ impl<H> Clock<H> {
         self.queue.remove(&key);
     }
 
+    /// Takes back everything: the machine was switched off.
+    pub(super) fn forget_all(&mut self) {
+        self.queue.clear();
+    }
+
     /// Advances to the next happening; `None` where nothing will ever happen again.
     pub(super) fn advance(&mut self) -> Option<H> {
         let ((at, _), happening) = self.queue.pop_first()?;

@@ -41,7 +41,30 @@ pub(crate) struct Hostility {
     pub(crate) disk: u64,
     /// Somebody presses Ctrl-C.
     pub(crate) interrupt: u64,
+    /// The program is killed, between any two steps of it.
+    pub(crate) crash: u64,
+    /// The model's provider sends an agent away.
+    pub(crate) limit: u64,
 }
+
+impl Hostility {
+    /// A world in which everything succeeds.
+    pub(crate) const KIND: Self = Self {
+        process: 0,
+        idle: 0,
+        git: 0,
+        forge: 0,
+        disk: 0,
+        interrupt: 0,
+        crash: 0,
+        limit: 0,
+    };
+}
+
+/// What unwinds through the run when its program is killed. Nothing of the run is executed on
+/// the way that would reach the world.
+#[derive(Debug)]
+pub(crate) struct Crash;
 
 /// Everything that can happen.
 #[derive(Debug)]
@@ -78,6 +101,8 @@ pub(crate) struct SimWorld {
     processes: SimProcesses<Happening>,
     supervisor: Driver,
     hostility: Hostility,
+    /// There is a verify command.
+    pub(crate) verifies: bool,
     interval: u64,
     /// The journal as it is on disk, and how much of it is certain to survive.
     pub(crate) journal: String,
@@ -92,6 +117,10 @@ pub(crate) struct SimWorld {
     /// Bytes in the agents' logs.
     pub(crate) logged: BTreeMap<u32, usize>,
     cancelled: bool,
+    /// Steps until the program is killed.
+    crash_in: Option<u64>,
+    /// How often the machine was switched on again.
+    pub(crate) reboots: u32,
     alarms: u64,
     units: u64,
     /// What the supervisor said at once.
@@ -114,10 +143,11 @@ impl SimWorld {
         }
         let interval = 30_000_000;
         clock.after(interval, Happening::Beat);
-        Self {
+        let mut world = Self {
             processes: SimProcesses::new(clock, limit),
             supervisor: Driver::new(None),
             hostility,
+            verifies: false,
             interval,
             journal: String::new(),
             synced: 0,
@@ -129,10 +159,54 @@ impl SimWorld {
             watched: BTreeMap::new(),
             logged: BTreeMap::new(),
             cancelled: false,
+            crash_in: None,
+            reboots: 0,
             alarms: 0,
             units: 0,
             pending: Vec::new(),
+        };
+        world.plan_crash();
+        world
+    }
+
+    /// Switches the machine on again, in a world that is as hostile as this; whatever ran is gone,
+    /// and of the journal's unsynced end some of it.
+    pub(crate) fn reboot(&mut self, hostility: Hostility) {
+        self.reboots += 1;
+        self.processes.die();
+        self.supervisor = Driver::new(None);
+        self.pending.clear();
+        self.watched.clear();
+        self.events.clear();
+        self.cancelled = false;
+        self.alarms = 0;
+        self.hostility = hostility;
+        self.disk_fails_at = None;
+        self.processes.clock.after(self.interval, Happening::Beat);
+        self.plan_crash();
+    }
+
+    fn plan_crash(&mut self) {
+        let strikes = self.strikes(self.hostility.crash);
+        self.crash_in = strikes.then(|| self.processes.clock.below(400));
+    }
+
+    /// One step of the program, before which it may be killed.
+    fn step(&mut self) {
+        match &mut self.crash_in {
+            Some(0) => self.crash(),
+            Some(steps) => *steps -= 1,
+            None => {}
         }
+    }
+
+    fn crash(&mut self) {
+        self.crash_in = None;
+        let unsynced = (self.journal.len() - self.synced) as u64;
+        let kept = usize::try_from(self.processes.clock.below(unsynced + 1)).unwrap_or_default();
+        self.journal
+            .truncate(self.journal.floor_char_boundary(self.synced + kept));
+        std::panic::resume_unwind(Box::new(Crash));
     }
 
     /// The end of the journal, for a run that does not end.
@@ -159,7 +233,10 @@ impl SimWorld {
         n > 0 && self.processes.clock.once_in(n)
     }
 
-    fn destiny(&mut self) -> Behavior {
+    fn destiny(&mut self, streams: bool) -> Behavior {
+        if streams && self.strikes(self.hostility.limit) {
+            return Behavior::SentAway(*self.processes.clock.pick(&[429, 529]));
+        }
         if !self.strikes(self.hostility.process) {
             return Behavior::Exits(0);
         }
@@ -242,6 +319,14 @@ impl SimWorld {
             Request::CreatePull(pull) => &pull.marker,
             Request::Comment(comment) => &comment.marker,
             Request::Adopt { marker, .. } => marker,
+            Request::CloseMarked { marker, .. } => {
+                let key = (marker.task.clone(), marker.kind);
+                let numbers = self.forge.remove(&key).map(|filed| filed.number);
+                return Completion::Closed {
+                    intent,
+                    numbers: numbers.into_iter().collect(),
+                };
+            }
             Request::Issue { .. }
             | Request::SubIssues { .. }
             | Request::Marked { .. }
@@ -292,6 +377,14 @@ impl SimWorld {
             }
             Operation::Inspect { place, .. } => self.inspect(&place),
             Operation::Push { place, .. } => {
+                let verified = self
+                    .truth
+                    .get(&place.agent)
+                    .and_then(|truth| truth.verified);
+                if self.verifies && verified != Some(true) {
+                    let text = format!("{} was pushed unverified", place.branch);
+                    self.processes.violations.push(text);
+                }
                 if self.strikes(self.hostility.git) {
                     let failure = Failure::new(Stage::Pr, ErrorType::ApiError, "git push failed");
                     return Completion::Failed {
@@ -362,7 +455,8 @@ impl World for SimWorld {
                 .violations
                 .push(format!("{unit} submitted after the cancel"));
         }
-        let destiny = self.destiny();
+        self.step();
+        let destiny = self.destiny(spec.program == "claude");
         if let Some((agent, shell)) = Self::subject(&spec) {
             let well = matches!(
                 destiny,
@@ -374,7 +468,10 @@ impl World for SimWorld {
                 truth.verified = Some(well);
             } else {
                 truth.starts += 1;
-                truth.commits = u64::from(!idle);
+                if !idle {
+                    truth.commits += 1;
+                }
+                truth.verified = None;
             }
         } else {
             self.processes
@@ -411,11 +508,15 @@ impl World for SimWorld {
     }
 
     fn begin(&mut self, operation: Operation) {
+        self.step();
         let completion = self.carry_out(operation);
         self.after(1, 5_000, Happening::Completed(completion));
+        // It was done, and nobody knows.
+        self.step();
     }
 
     fn append(&mut self, lines: &str, sync: bool) -> Result<()> {
+        self.step();
         if self
             .disk_fails_at
             .is_some_and(|limit| self.journal.len() + lines.len() > limit)
@@ -427,13 +528,16 @@ impl World for SimWorld {
             });
         }
         self.journal.push_str(lines);
+        self.step();
         if sync {
             self.synced = self.journal.len();
         }
+        self.step();
         Ok(())
     }
 
     fn replace(&mut self, path: &Path, text: &str) -> Result<()> {
+        self.step();
         self.files.insert(path.to_owned(), text.to_owned());
         Ok(())
     }
@@ -465,6 +569,7 @@ impl World for SimWorld {
     }
 
     fn next(&mut self) -> Vec<Fact> {
+        self.step();
         if !self.pending.is_empty() {
             return std::mem::take(&mut self.pending);
         }

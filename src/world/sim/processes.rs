@@ -32,6 +32,8 @@ pub(super) enum Behavior {
     Missing,
     /// Writes without end, until it exits well.
     Floods,
+    /// Says that its provider takes no more work, and exits with 1.
+    SentAway(u16),
 }
 
 /// Something that is going to happen to a process.
@@ -91,6 +93,14 @@ impl<H: From<ProcessHappening>> SimProcesses<H> {
     fn report(&mut self, delay: u64, input: Input) {
         self.clock
             .after(delay, ProcessHappening::Report(input).into());
+    }
+
+    /// Everything ends at once, with the program that started it.
+    pub(super) fn die(&mut self) {
+        self.table.clear();
+        self.timers.clear();
+        self.destiny.clear();
+        self.clock.forget_all();
     }
 
     /// Carries out a happening; `Some` is what the supervisor is told.
@@ -193,6 +203,22 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
             Behavior::Exits(code) => Exit::Code(code),
             Behavior::Crashes(signal) => Exit::Signal(signal),
             Behavior::Leaks | Behavior::HoldsPipes | Behavior::Floods => Exit::Code(0),
+            Behavior::SentAway(status) => {
+                let line = format!(
+                    "{{\"type\":\"result\",\"is_error\":true,\"api_error_status\":{status}}}\n"
+                );
+                let chunk = Chunk::new(line.into_bytes());
+                let stream = OutputStream::Stdout;
+                self.report(
+                    works - 1,
+                    Input::Output {
+                        unit,
+                        stream,
+                        chunk,
+                    },
+                );
+                Exit::Code(1)
+            }
             Behavior::Hangs | Behavior::Stubborn | Behavior::Missing => return,
         };
         if behavior == Behavior::Floods {

@@ -1,15 +1,18 @@
 //! Seeds against rules: whatever happens, an orchestration keeps its promises.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{Hostility, SimWorld};
+use super::{Crash, Hostility, SimWorld};
+use crate::error::Error;
 use crate::forge::MarkerKind;
-use crate::run::driver::Driver;
+use crate::run::driver::{Driver, Outcome};
 use crate::run::event::{Event, EventKind};
 use crate::run::journal;
 use crate::run::operation::Site;
 use crate::run::record::tests_support::{self, spec};
 use crate::run::record::{Body, Settings, Start};
+use crate::run::resumption::{Resumption, Which};
 use crate::run::state::State;
 use crate::run::summary::{Summary, TaskStatus};
 
@@ -18,6 +21,7 @@ fn start(seed: u64) -> Start {
     let mut chance = fastrand::Rng::with_seed(seed ^ 0x5eed);
     let tasks = (1..=chance.u32(1..=12)).map(|agent| spec(agent, &format!("key{agent}")));
     let mut start = tests_support::start(tasks.collect());
+    start.remote = chance.bool().then(|| "origin".to_owned());
     start.settings = Settings {
         max_workers: chance.usize(1..=6),
         batch_size: chance.bool().then(|| chance.usize(1..=5)),
@@ -27,6 +31,10 @@ fn start(seed: u64) -> Start {
         setup: chance.bool().then(|| "make setup".to_owned()),
         verify: chance.bool().then(|| "make test".to_owned()),
         keep_worktrees: chance.bool(),
+        agent: chance
+            .choice(["claude", "scripted-agent"])
+            .unwrap()
+            .to_owned(),
         ..start.settings
     };
     start
@@ -42,16 +50,95 @@ fn hostility(seed: u64) -> Hostility {
         forge: once_in(&[0, 0, 15, 60]),
         disk: once_in(&[0, 0, 0, 2]),
         interrupt: once_in(&[0, 0, 1]),
+        crash: once_in(&[0, 1, 1, 2]),
+        limit: once_in(&[0, 3, 10]),
     }
 }
 
-/// One orchestration in one world; the broken rules.
-fn run(seed: u64) -> Vec<String> {
-    let hostility = hostility(seed);
+fn world(seed: u64, start: &Start) -> SimWorld {
+    let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
+    world.verifies = start.settings.verify.is_some();
+    world
+}
+
+/// How one program came to its end.
+enum End {
+    /// By itself.
+    Outcome(Result<Outcome, Error>),
+    /// It was killed.
+    Killed,
+}
+
+/// One program: it begins, or takes up what the journal tells.
+fn program(world: &mut SimWorld, start: &Start, which: Option<Which>) -> End {
+    let site = Site::for_simulation(start);
+    let records = journal::read(world.journal.as_bytes()).map(|read| {
+        world.journal.truncate(read.good_bytes);
+        world.synced = world.journal.len();
+        read.records
+    });
+    let records = records.unwrap_or_else(|corrupt| panic!("{corrupt}"));
+    let driver = move || match (State::replay(&records), which) {
+        (Some(state), Some(which)) => {
+            let resumption = Resumption {
+                retry: which == Which::Failed,
+                tasks: state.reruns(which),
+                successful: state.tasks.iter().filter(|task| task.succeeded()).count(),
+                total: state.tasks.len(),
+                settings: start.settings.clone(),
+                engine: String::new(),
+            };
+            let seq = records.last().map_or(0, |record| record.seq);
+            Driver::resume(world, site, state, seq, resumption)
+        }
+        _ => {
+            world.journal.clear();
+            world.synced = 0;
+            Driver::begin(world, site, start.clone(), Vec::new())
+        }
+    };
+    let run = AssertUnwindSafe(|| driver().and_then(Driver::run));
+    match catch_unwind(run) {
+        Ok(outcome) => End::Outcome(outcome),
+        Err(cause) if cause.is::<Crash>() => End::Killed,
+        Err(cause) => resume_unwind(cause),
+    }
+}
+
+/// How often a program is killed before its world lets it live.
+const MOST_CRASHES: u32 = 12;
+
+/// One orchestration in one world, through all crashes; the broken rules, and how many programs
+/// it took.
+fn run(seed: u64) -> (Vec<String>, u64) {
     let start = start(seed);
-    let mut world = SimWorld::new(seed, hostility, start.settings.max_workers);
-    let site = Site::for_simulation(&start);
-    let outcome = Driver::begin(&mut world, site, start.clone(), Vec::new()).and_then(Driver::run);
+    let mut world = world(seed, &start);
+    let mut programs = 1;
+    let mut end = program(&mut world, &start, None);
+    while matches!(end, End::Killed) {
+        let mut hostility = hostility(seed);
+        if world.reboots >= MOST_CRASHES {
+            hostility.crash = 0;
+        }
+        world.reboot(hostility);
+        programs += 1;
+        end = program(&mut world, &start, Some(Which::BrokenOff));
+    }
+    let End::Outcome(outcome) = end else {
+        unreachable!("it is not killed any more")
+    };
+    let mut broken = judge(&world, &start, seed, outcome);
+    broken.extend(mend(&mut world, &start));
+    (broken, programs)
+}
+
+/// What the last program left, against the rules.
+fn judge(
+    world: &SimWorld,
+    start: &Start,
+    seed: u64,
+    outcome: Result<Outcome, Error>,
+) -> Vec<String> {
     let mut broken = world.violations();
     let mut rule = |kept: bool, text: String| {
         if !kept {
@@ -71,7 +158,7 @@ fn run(seed: u64) -> Vec<String> {
     };
     match outcome {
         Err(error) => {
-            let expected = world.disk_fails() || hostility.forge > 0;
+            let expected = world.disk_fails() || hostility(seed).forge > 0;
             rule(expected, format!("broke without a cause: {error}"));
             let told = matches!(
                 world.events.last(),
@@ -109,19 +196,46 @@ fn run(seed: u64) -> Vec<String> {
                 matches!(last, Some(EventKind::OrchestrationFinished { exit_code, .. }) if *exit_code == outcome.exit_code),
                 "the last event is not the end".to_owned(),
             );
-            broken.extend(truthful(&world, &start, &outcome.summary));
+            broken.extend(truthful(world, start, &outcome.summary));
         }
     }
-    let ends = read.records.iter().filter_map(|record| match &record.body {
-        Body::TaskEnded { agent, .. } => Some(*agent),
-        _ => None,
-    });
-    let mut ended = BTreeSet::new();
-    for agent in ends {
-        if !ended.insert(agent) {
-            broken.push(format!("Agent-{agent} ended twice"));
+    if world.reboots == 0 {
+        let mut ended = BTreeSet::new();
+        for record in &read.records {
+            if let Body::TaskEnded { agent, .. } = record.body
+                && !ended.insert(agent)
+            {
+                broken.push(format!("Agent-{agent} ended twice"));
+            }
         }
     }
+    broken
+}
+
+/// Once the world has turned kind, one retry brings everything to a good end.
+fn mend(world: &mut SimWorld, start: &Start) -> Vec<String> {
+    world.reboot(Hostility::KIND);
+    // Some simulated work takes longer than its limit.
+    let mut start = start.clone();
+    start.settings.timeout = None;
+    let before = world.processes.violations.len();
+    let End::Outcome(Ok(outcome)) = program(world, &start, Some(Which::Failed)) else {
+        return vec!["a retry in a kind world broke".to_owned()];
+    };
+    let mut broken = world.processes.violations.split_off(before);
+    if outcome.exit_code != 0 {
+        let errors: Vec<_> = outcome
+            .summary
+            .tasks
+            .iter()
+            .filter_map(|task| Some(format!("{}: {}", task.agent_id, task.error.as_ref()?)))
+            .collect();
+        broken.push(format!(
+            "a retry in a kind world ended with {}: {errors:?}",
+            outcome.exit_code
+        ));
+    }
+    broken.extend(truthful(world, &start, &outcome.summary));
     broken
 }
 
@@ -152,12 +266,17 @@ fn truthful(world: &SimWorld, start: &Start, summary: &Summary) -> Vec<String> {
         if pull.is_some() && truth.verified == Some(false) && start.settings.verify.is_some() {
             broken.push(format!("{who} was published although verification failed"));
         }
-        if pull.map(|filed| filed.number) != task.pr_number {
+        // What was filed in the moment of a crash may not be known, where asking anew failed; but
+        // nothing is named that is not there.
+        let lags = |known: Option<u64>| world.reboots > 0 && known.is_none();
+        if !lags(task.pr_number) && pull.map(|filed| filed.number) != task.pr_number {
             broken.push(format!(
                 "{who}: the summary has another change request than the forge"
             ));
         }
-        if diagnostic.map(|filed| filed.number) != task.follow_up_issue {
+        if !lags(task.follow_up_issue)
+            && diagnostic.map(|filed| filed.number) != task.follow_up_issue
+        {
             broken.push(format!(
                 "{who}: the summary has another diagnostic issue than the forge"
             ));
@@ -165,7 +284,8 @@ fn truthful(world: &SimWorld, start: &Start, summary: &Summary) -> Vec<String> {
         if succeeded && diagnostic.is_some() {
             broken.push(format!("{who} succeeded and has a diagnostic issue"));
         }
-        if !interrupted && truth.starts > 1 {
+        let may_start_again = world.reboots > 0 || start.settings.agent == "claude";
+        if !interrupted && !may_start_again && truth.starts > 1 {
             broken.push(format!("{who} was started {} times", truth.starts));
         }
     }
@@ -205,14 +325,19 @@ fn seeds() -> std::ops::Range<u64> {
 fn simulation_keeps_every_promise_for_every_seed() {
     let seeds = seeds();
     let count = seeds.end - seeds.start;
+    let mut programs = 0;
     for seed in seeds {
-        let broken = run(seed);
+        let (broken, took) = run(seed);
+        programs += took;
         assert!(
             broken.is_empty(),
             "seed {seed} breaks: {broken:#?}\nreplay it with SIMULATION_SEED={seed}"
         );
     }
-    println!("{count} seeds kept every promise");
+    println!(
+        "{count} seeds kept every promise, through {} crashes",
+        programs - count
+    );
 }
 
 #[test]
@@ -220,9 +345,8 @@ fn simulation_of_one_seed_gives_the_same_journal_twice() {
     for seed in 0..20 {
         let journal = || {
             let start = start(seed);
-            let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
-            let site = Site::for_simulation(&start);
-            let _ = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
+            let mut world = world(seed, &start);
+            let _ = program(&mut world, &start, None);
             world.journal
         };
         assert_eq!(journal(), journal(), "seed {seed}");
@@ -234,21 +358,22 @@ fn simulation_meets_every_kind_of_end() {
     let mut ends = BTreeSet::new();
     for seed in 0..300 {
         let start = start(seed);
-        let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
-        let site = Site::for_simulation(&start);
-        let outcome = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
-        ends.insert(outcome.map_or_else(|error| error.exit_code(), |outcome| outcome.exit_code));
+        let mut world = world(seed, &start);
+        if let End::Outcome(outcome) = program(&mut world, &start, None) {
+            ends.insert(outcome.map_or_else(|error| error.exit_code(), |done| done.exit_code));
+        } else {
+            ends.insert(u8::MAX);
+        }
     }
-    assert_eq!(ends, BTreeSet::from([0, 1, 2, 5, 9, 130]));
+    assert_eq!(ends, BTreeSet::from([0, 1, 2, 5, 9, 130, u8::MAX]));
 }
 
 #[test]
 fn simulation_logs_floods() {
     let flooded = (0..60).any(|seed| {
         let start = start(seed);
-        let mut world = SimWorld::new(seed, hostility(seed), start.settings.max_workers);
-        let site = Site::for_simulation(&start);
-        let _ = Driver::begin(&mut world, site, start, Vec::new()).and_then(Driver::run);
+        let mut world = world(seed, &start);
+        let _ = program(&mut world, &start, None);
         world.logged.values().any(|bytes| *bytes > 60_000)
     });
     assert!(flooded, "no agent's flood reached its log");
