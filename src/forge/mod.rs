@@ -253,7 +253,7 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForgeError {
     /// It understood and declined.
-    #[error("the forge refused to {what} ({status}): {reason}")]
+    #[error("the forge refused to {what}: {}", said(reason, *status))]
     Refused {
         /// A phrase that follows "to".
         what: String,
@@ -318,6 +318,14 @@ impl ForgeError {
     }
 }
 
+/// What a forge said, with the HTTP status where it has one.
+fn said(reason: &str, status: u16) -> String {
+    match status {
+        0 => reason.to_owned(),
+        status => format!("{reason} (status {status})"),
+    }
+}
+
 impl From<ForgeError> for Error {
     fn from(error: ForgeError) -> Self {
         let forge = |what: String, reason: String, remedy: &str| Self::Forge {
@@ -347,7 +355,7 @@ impl From<ForgeError> for Error {
                 remedy,
             } => forge(
                 format!("the forge refused to {what}"),
-                format!("{reason} (status {status})"),
+                said(&reason, status),
                 &remedy,
             ),
             ForgeError::Interrupted => forge(
@@ -358,7 +366,7 @@ impl From<ForgeError> for Error {
             ForgeError::NotFound { what } => forge(
                 what,
                 "not found".into(),
-                "check the number and the repository",
+                "check the number and the repository, and that the token may see it",
             ),
             ForgeError::Limited { .. } => forge(
                 "the forge takes no more requests for now".into(),

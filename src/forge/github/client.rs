@@ -140,9 +140,7 @@ impl Client {
         if !is_web || !is_plain || origin.query().is_some() {
             return Err(unusable("it is no plain web address".to_owned()));
         }
-        let wire = Wire::start(api, &asker.token).map_err(|reason| ForgeError::Unreachable {
-            reason: format!("no connection can be set up: {reason}"),
-        })?;
+        let wire = Wire::start(api, &asker.token).map_err(no_certificates)?;
         Ok(Self {
             wire,
             asker,
@@ -378,6 +376,9 @@ impl Client {
             Err(Silence::Aborted) => return Err(ForgeError::Interrupted),
             Err(Silence::Network(reason)) => {
                 self.tell(&format!("{asked} failed: {reason} ({took:.2} s)"));
+                if reason.contains("certificate") {
+                    return Err(no_certificates(reason));
+                }
                 return Ok(Err(reason));
             }
         };
@@ -430,6 +431,17 @@ impl Client {
         let path = uri.path_and_query().map(PathAndQuery::as_str)?;
         let path = path.strip_prefix(&self.prefix)?;
         (is_here && path.starts_with('/')).then(|| path.to_owned())
+    }
+}
+
+/// TLS cannot be had, now or in two minutes.
+fn no_certificates(reason: String) -> ForgeError {
+    ForgeError::Refused {
+        what: "make a secure connection".to_owned(),
+        status: 0,
+        reason,
+        remedy: "install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
+            .to_owned(),
     }
 }
 

@@ -68,7 +68,11 @@ impl GitHubForge {
             json!({ "body": text }),
             format!("comment on issue #{}", comment.issue),
         );
-        match self.create(&call, || self.find_comment(comment))? {
+        let made = self.create(&call, || self.find_comment(comment));
+        if made.is_err() {
+            self.suspect_comments(comment.issue);
+        }
+        match made? {
             Made::Found(found) => Ok(found),
             Made::Answered(answer) => {
                 let answer = self.client.accept(&call, answer)?;

@@ -77,8 +77,12 @@ impl GitHubForge {
             }),
             format!("create the issue \"{}\"", title(&issue.title)),
         );
-        let made = self.create(&call, || self.look_for_new(&issue.marker))?;
-        let found = match made {
+        let made = self.create(&call, || self.look_for_new(&issue.marker));
+        if made.is_err() {
+            // It may be there all the same: whoever asks again must look again.
+            *lock(&self.ours) = None;
+        }
+        let found = match made? {
             Made::Found(found) => found,
             Made::Answered(answer) => {
                 let answer = self.client.accept(&call, answer)?;
@@ -193,17 +197,29 @@ impl GitHubForge {
             if answer.status == 422 && has_parent(&answer.complaint()) {
                 self.client
                     .tell(&format!("issue #{child} is a sub-issue already"));
+            } else if answer.status == 404 && self.knows_no_sub_issues(parent) {
+                self.client
+                    .tell("this GitHub knows no sub-issues: the text alone links them");
             } else {
                 self.client.accept(&call, answer)?;
             }
         }
         let mut issues = lock(&self.issues);
         issues.links.insert((parent, child));
-        if let Some(known) = issues.read.get_mut(&parent) {
-            // There are more than it said.
-            known.sub_issues = None;
+        let known = issues.read.get_mut(&parent);
+        if let Some(summary) = known.and_then(|known| known.sub_issues.as_mut()) {
+            summary.total += 1;
         }
         Ok(())
+    }
+
+    /// Whether an issue was read and had nothing to say of sub-issues: GitHub Enterprise Server
+    /// has them since 3.17 only.
+    fn knows_no_sub_issues(&self, number: u64) -> bool {
+        lock(&self.issues)
+            .read
+            .get(&number)
+            .is_some_and(|known| known.sub_issues.is_none())
     }
 
     pub(super) fn issue(&self, number: u64) -> Result<Issue, ForgeError> {
@@ -245,7 +261,13 @@ impl GitHubForge {
             return Ok(Vec::new());
         }
         let mut issues = Vec::new();
-        for issue in self.list_sub_issues(number)? {
+        let listed = match self.list_sub_issues(number) {
+            Err(ForgeError::Refused { status: 404, .. }) if self.knows_no_sub_issues(number) => {
+                Vec::new()
+            }
+            listed => listed?,
+        };
+        for issue in listed {
             if self.is_here(&issue) {
                 issues.push(self.to_issue(issue)?);
             } else if issue.state == StateShape::Open {
@@ -333,6 +355,13 @@ impl GitHubForge {
             .is_none_or(|known| known.has_comments)
     }
 
+    /// A comment may have come to be under an issue although we had no answer.
+    pub(super) fn suspect_comments(&self, number: u64) {
+        if let Some(known) = lock(&self.issues).read.get_mut(&number) {
+            known.has_comments = true;
+        }
+    }
+
     fn known(&self, number: u64) -> Result<Known, ForgeError> {
         if let Some(known) = lock(&self.issues).read.get(&number) {
             return Ok(known.clone());
@@ -407,7 +436,10 @@ impl Found {
 
 /// Files an issue under its marker, where it has that and our label.
 fn collect(ours: &mut Ours, issue: &IssueShape) {
-    let is_labelled = issue.labels().iter().any(|label| label == LABEL);
+    let is_labelled = issue
+        .labels()
+        .iter()
+        .any(|label| label.eq_ignore_ascii_case(LABEL));
     if issue.pull_request.is_some() || !is_labelled {
         return;
     }

@@ -155,6 +155,25 @@ fn what_was_not_created_is_sent_again() {
 }
 
 #[test]
+fn who_asks_again_after_giving_up_finds_what_was_created() {
+    let known = task("a", MarkerKind::SubIssue);
+    let scene = Scene::new(vec![
+        (LISTING, Say::Json(200, json!([]))),
+        (ISSUES, Say::Drop),
+        (
+            NEWEST,
+            limited(vec![("retry-after", "86400".into())], "slow down"),
+        ),
+        (LISTING, Say::Json(200, json!([labelled(7, &known)]))),
+        (LINKS, Say::Json(201, issue(1, ""))),
+    ]);
+    assert!(scene.ask(&new_issue("a")).unwrap_err().is_passing());
+    let created = scene.created(&new_issue("a"));
+    assert_eq!((created.number, created.existed), (7, true));
+    scene.server.finished();
+}
+
+#[test]
 fn a_lost_pull_request_and_a_lost_comment_are_found() {
     let body = Marker::whole("1", MarkerKind::Summary).lead("Done");
     let comment = json!({"id": 5, "html_url": "u", "body": body, "user": {"login": "octo"},

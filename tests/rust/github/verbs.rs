@@ -141,6 +141,26 @@ fn an_issue_that_an_app_made_is_found_again() {
 }
 
 #[test]
+fn an_older_github_without_sub_issues_is_linked_by_text_alone() {
+    let older = json!({"sub_issues_summary": null});
+    let missing = json!({"message": "Not Found"});
+    let scene = Scene::new(vec![
+        (MASTER, Say::Json(200, but(issue(1, ""), older))),
+        (
+            "GET /repos/octo/shop/issues/1/sub_issues?per_page=100",
+            Say::Json(404, missing.clone()),
+        ),
+        (LISTING, Say::Json(200, json!([]))),
+        (ISSUES, Say::Json(201, issue(7, ""))),
+        (LINKS, Say::Json(404, missing)),
+    ]);
+    scene.issue(1);
+    assert_eq!(scene.sub_issues(1), []);
+    assert_eq!(scene.created(&new_issue("a")).number, 7);
+    assert!(scene.told().contains("the text alone"), "{}", scene.told());
+}
+
+#[test]
 fn a_list_is_read_to_its_last_page() {
     let scene = Scene::new(vec![]);
     let link = |page: u32| {
