@@ -8,16 +8,19 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{ETAG, HeaderMap, HeaderValue, LINK, LOCATION, RETRY_AFTER};
-use http::uri::{PathAndQuery, Uri};
+use http::header::{ETAG, HeaderValue};
+use http::uri::Uri;
 use serde_json::Value;
 
-use super::limits::{Heard, Limit, Limits, Moment, Next, Patience, Verb};
+use super::answer::{Answer, told};
+use super::limits::{Heard, Limit, Moment, Next, Patience, Verb};
+use super::origin::Origin;
 use super::pace::Pace;
-use super::refusal::{Asker, Refusal, message};
+use super::refusal::{Asker, Refusal};
 use super::time::Time;
-use super::wire::{Received, Sent, Silence, Wire};
+use super::wire::{Sent, Silence, Wire};
 use crate::forge::{ForgeError, Listener};
+use crate::report::untrusted::one_line;
 
 /// So many answers are kept for conditional requests.
 const MOST_KEPT: usize = 64;
@@ -69,30 +72,6 @@ impl Call {
     }
 }
 
-/// An answer, good or bad.
-#[derive(Debug, Clone)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
-}
-
-impl Answer {
-    pub(super) fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// What GitHub said where it declined.
-    pub(super) fn message(&self) -> &str {
-        message(&self.body)
-    }
-
-    /// GitHub's words and those of its `errors`, in lower case.
-    pub(super) fn complaint(&self) -> String {
-        format!("{} {}", self.message(), self.body["errors"]).to_lowercase()
-    }
-}
-
 /// What came of an attempt.
 #[derive(Debug)]
 pub(super) enum Attempt {
@@ -106,9 +85,7 @@ pub(super) enum Attempt {
 pub(super) struct Client {
     wire: Wire,
     asker: Asker,
-    /// Scheme and authority, in lower case, and the path before all paths.
-    origin: Uri,
-    prefix: String,
+    origin: Origin,
     time: Arc<dyn Time>,
     throttle: Mutex<Throttle>,
     kept: Mutex<HashMap<String, (HeaderValue, Answer)>>,
@@ -125,26 +102,16 @@ struct Throttle {
 impl Client {
     pub(super) fn new(api: &str, asker: Asker, time: Arc<dyn Time>) -> Result<Self, ForgeError> {
         let unusable = |reason: String| ForgeError::Refused {
-            what: format!("use the API at {}", crate::report::untrusted::one_line(api)),
+            what: format!("use the API at {}", one_line(api)),
             status: 0,
             reason,
             remedy: "set GITHUB_API_URL to an address like https://api.github.com".to_owned(),
         };
-        let origin: Uri = api
-            .parse()
-            .map_err(|error: http::uri::InvalidUri| unusable(error.to_string()))?;
-        let is_web = matches!(origin.scheme_str(), Some("https" | "http"));
-        let is_plain = origin
-            .authority()
-            .is_some_and(|authority| !authority.as_str().contains('@'));
-        if !is_web || !is_plain || origin.query().is_some() {
-            return Err(unusable("it is no plain web address".to_owned()));
-        }
+        let origin = Origin::parse(api).map_err(unusable)?;
         let wire = Wire::start(api, &asker.token).map_err(no_certificates)?;
         Ok(Self {
             wire,
             asker,
-            prefix: origin.path().trim_end_matches('/').to_owned(),
             origin,
             time,
             throttle: Mutex::default(),
@@ -192,10 +159,10 @@ impl Client {
         call: &Call,
         answer: &Answer,
     ) -> Result<Option<String>, ForgeError> {
-        match next_link(&answer.headers) {
+        match answer.next_link() {
             None => Ok(None),
             // A part of a list is not the list.
-            Some(url) => match self.path_here(url) {
+            Some(url) => match self.origin.path_here(url) {
                 Some(path) => Ok(Some(path)),
                 None => Err(self.elsewhere(call, url)),
             },
@@ -229,11 +196,7 @@ impl Client {
             self.take_turn(call)?;
             let outcome = self.exchange(call)?;
             let heard = match &outcome {
-                Ok(answer) => Heard::Response {
-                    status: answer.status,
-                    limits: limits(&answer.headers),
-                    message: answer.message(),
-                },
+                Ok(answer) => answer.heard(),
                 Err(_) => Heard::Nothing,
             };
             match (
@@ -319,19 +282,13 @@ impl Client {
             if !follows {
                 return Ok(Ok(answer));
             }
-            path = self.target(call, &answer)?;
+            let location = answer.location();
+            path = match self.origin.path_here(location) {
+                Some(path) => path,
+                None => return Err(self.elsewhere(call, location)),
+            };
         }
         Err(self.astray(call, "it redirects in a circle".to_owned()))
-    }
-
-    fn target(&self, call: &Call, answer: &Answer) -> Result<String, ForgeError> {
-        let location = answer
-            .headers
-            .get(LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        self.path_here(location)
-            .ok_or_else(|| self.elsewhere(call, location))
     }
 
     fn elsewhere(&self, call: &Call, url: &str) -> ForgeError {
@@ -365,7 +322,7 @@ impl Client {
         let began = self.time.now();
         let outcome = self.wire.exchange(Sent {
             verb: call.verb,
-            url: self.url(path),
+            url: self.origin.url(path),
             body: call.body.clone(),
             etag,
         });
@@ -382,12 +339,15 @@ impl Client {
                 return Ok(Err(reason));
             }
         };
-        self.tell(&format!("{asked} {}", told(&received, took)));
+        self.tell(&format!(
+            "{asked} {}",
+            told(received.status, &received.headers, took)
+        ));
         if let (304, Some(answer)) = (received.status, known) {
             return Ok(Ok(answer));
         }
         let size = received.body.len();
-        let answer = read(received);
+        let answer = Answer::read(received);
         if let Ok(answer) = &answer
             && size <= LONGEST_KEPT
         {
@@ -406,32 +366,6 @@ impl Client {
             kept.insert(path.to_owned(), (etag.clone(), answer.clone()));
         }
     }
-
-    fn url(&self, path: &str) -> String {
-        let scheme = self.origin.scheme_str().unwrap_or("https");
-        let authority = self.origin.authority().map_or("", |it| it.as_str());
-        format!("{scheme}://{authority}{}{path}", self.prefix)
-    }
-
-    /// The path and query of an address of this very API, below its prefix; `None` for any other.
-    fn path_here(&self, url: &str) -> Option<String> {
-        let uri: Uri = url.parse().ok()?;
-        let is_here = match (uri.scheme_str(), uri.authority()) {
-            // Two slashes begin the name of a host.
-            (None, None) => !url.starts_with("//"),
-            (Some(scheme), Some(_)) => {
-                Some(scheme) == self.origin.scheme_str()
-                    && uri.host().map(str::to_ascii_lowercase)
-                        == self.origin.host().map(str::to_ascii_lowercase)
-                    && port(&uri) == port(&self.origin)
-                    && uri.authority().is_some_and(|it| !it.as_str().contains('@'))
-            }
-            _ => false,
-        };
-        let path = uri.path_and_query().map(PathAndQuery::as_str)?;
-        let path = path.strip_prefix(&self.prefix)?;
-        (is_here && path.starts_with('/')).then(|| path.to_owned())
-    }
 }
 
 /// TLS cannot be had, now or in two minutes.
@@ -443,65 +377,6 @@ fn no_certificates(reason: String) -> ForgeError {
         remedy: "install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
             .to_owned(),
     }
-}
-
-/// The address of the next page, as RFC 8288 has it.
-fn next_link(headers: &HeaderMap) -> Option<&str> {
-    let links = headers.get(LINK)?.to_str().ok()?;
-    let next = links
-        .split(',')
-        .find(|link| link.contains("rel=\"next\""))?;
-    let (_, rest) = next.split_once('<')?;
-    Some(rest.split_once('>')?.0)
-}
-
-fn port(uri: &Uri) -> Option<u16> {
-    uri.port_u16().or_else(|| match uri.scheme_str() {
-        Some("https") => Some(443),
-        Some("http") => Some(80),
-        _ => None,
-    })
-}
-
-/// An answer must be JSON where it is a success; an error page may be anything.
-fn read(received: Received) -> Result<Answer, String> {
-    let Received {
-        status,
-        headers,
-        body,
-    } = received;
-    let is_success = (200..300).contains(&status);
-    let body = match serde_json::from_slice(&body) {
-        Ok(body) => body,
-        Err(error) if is_success && !body.is_empty() => {
-            return Err(format!("the answer is no JSON ({error})"));
-        }
-        Err(_) => Value::Null,
-    };
-    Ok(Answer {
-        status,
-        headers,
-        body,
-    })
-}
-
-fn limits(headers: &HeaderMap) -> Limits {
-    let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse().ok();
-    Limits {
-        retry_after: number(headers.get(RETRY_AFTER)),
-        remaining: number(headers.get("x-ratelimit-remaining")),
-        reset: number(headers.get("x-ratelimit-reset")),
-    }
-}
-
-/// `201 (cost 1, 4987 left, 0.21 s)`
-fn told(received: &Received, took: f64) -> String {
-    // Content that did not change is free.
-    let cost = u8::from(received.status != 304);
-    let left = limits(&received.headers)
-        .remaining
-        .map_or_else(String::new, |left| format!("{left} left, "));
-    format!("{} (cost {cost}, {left}{took:.2} s)", received.status)
 }
 
 /// `12:05:00Z`

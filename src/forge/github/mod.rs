@@ -6,6 +6,8 @@
 //! | [`token`] | which token goes where | nothing |
 //! | [`limits`] | what an answer says about asking again | nothing |
 //! | [`pace`] | how fast content is created | nothing |
+//! | `origin` | the one address that gets the token | nothing |
+//! | `answer` | what an answer says | nothing |
 //! | `refusal` | from an answer to an error with a remedy | nothing |
 //! | `shapes` | what is read of answers | nothing |
 //! | [`time`] | clock and patience | the clock |
@@ -24,9 +26,11 @@ pub mod pace;
 pub mod time;
 pub mod token;
 
+mod answer;
 mod client;
 mod comments;
 mod issues;
+mod origin;
 mod people;
 mod pulls;
 mod refusal;
@@ -39,7 +43,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use self::address::{Repository, host_of_api};
-use self::client::{Answer, Attempt, Call, Client};
+use self::answer::Answer;
+use self::client::{Attempt, Call, Client};
 use self::comments::Comments;
 use self::issues::{Issues, Ours};
 use self::limits::Patience;

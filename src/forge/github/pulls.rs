@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::client::{Answer, Call};
+use super::answer::Answer;
+use super::client::Call;
 use super::shapes::{PullShape, StateShape};
 use super::{GitHubForge, Made, fitting, shape};
 use crate::forge::{Created, ForgeError, Marker, NewPull};
