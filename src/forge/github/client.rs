@@ -206,6 +206,9 @@ impl Client {
                 (Next::Done, Ok(answer)) => return Ok(Attempt::Answered(answer)),
                 (Next::Wait { until, why }, _) => self.close(until, why),
                 (Next::Retry { after }, _) => {
+                    if after > SHORTEST_TOLD {
+                        self.tell(&format!("asking again in {:.0} s", after.as_secs_f64()));
+                    }
                     self.wait(self.time.now() + after)?;
                     if !call.verb.is_repeatable() {
                         return Ok(Attempt::Lost);

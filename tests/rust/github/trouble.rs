@@ -95,6 +95,7 @@ fn reading_goes_on_after_every_kind_of_trouble() {
     assert_eq!(scene.issue(1).number, 1);
     scene.server.finished();
     assert_eq!(scene.time.waits(), [0, 1, 2, 4, 8]);
+    assert!(scene.told().contains("asking again in 4 s"));
 }
 
 #[test]
