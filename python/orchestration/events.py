@@ -159,7 +159,7 @@ class IssueCreated(Event):
 
 
 @dataclass(frozen=True)
-class Rerun:
+class Rerun(Record):
     """A task that runs again."""
 
     agent: int
@@ -170,6 +170,8 @@ class Rerun:
 @dataclass(frozen=True)
 class OrchestrationResumed(Event):
     """An orchestration is taken up again, under its own id."""
+
+    NESTED: ClassVar = {"tasks": Rerun}
 
     retry: bool
     """A person asked for its failed tasks to run again; else only what was broken off does."""
