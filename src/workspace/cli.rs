@@ -49,25 +49,45 @@ pub struct GitCommand {
 }
 
 impl GitCommand {
-    /// The error for a command that ended badly: the first complaint of git's own, which advice
-    /// and consequences may follow, else the last line that says something.
+    /// The error for a command that ended badly: the first complaint, which advice and
+    /// consequences may follow, else the last line that says something.
+    ///
+    /// A push that was refused ends with a complaint that says no more than that. Why is above
+    /// it: in the words of the server, of a hook, or beside the branch.
     pub fn failure(&self, stderr: &str) -> Error {
-        let complains = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
-        let mut lines = stderr.lines().map(str::trim);
-        let line = lines
-            .clone()
-            .find(complains)
-            .or_else(|| lines.rfind(|line| !line.is_empty() && !line.starts_with("hint:")))
-            .unwrap_or("it said nothing");
-        let reason = ["fatal: ", "error: "]
+        let lines: Vec<_> = stderr.lines().map(str::trim).collect();
+        let refused = lines
             .iter()
-            .find_map(|prefix| line.strip_prefix(prefix))
-            .unwrap_or(line);
+            .position(|line| line.contains("failed to push"));
+        let reason = refused
+            .and_then(|end| why_refused(&lines[..end]))
+            .or_else(|| lines.iter().find_map(|line| complaint(line)))
+            .or_else(|| lines.iter().rev().copied().find(|line| is_telling(line)))
+            .unwrap_or("it said nothing");
         Error::Git {
             command: self.name.to_owned(),
             reason: reason.to_owned(),
         }
     }
+}
+
+/// What a line complains of, where git or a server wrote it.
+fn complaint(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("remote: ").unwrap_or(line);
+    ["fatal: ", "error: "]
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix))
+}
+
+fn why_refused<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let complained = lines.iter().find_map(|line| complaint(line));
+    let rejected = || lines.iter().find_map(|line| line.strip_prefix("! "));
+    let last = || lines.iter().rev().copied().find(|line| is_telling(line));
+    complained.or_else(rejected).or_else(last)
+}
+
+fn is_telling(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with("hint:")
 }
 
 /// The user's git, and what is known about how to run it.
@@ -557,5 +577,31 @@ mod tests {
             error.to_string(),
             "git worktree prune failed: cannot lock it: it exists."
         );
+    }
+
+    #[test]
+    fn a_refused_push_shows_why() {
+        let failed = "error: failed to push some refs to 'https://github.com/octo/shop.git'\n";
+        for (above, expected) in [
+            ("no pushes on Fridays\n", "no pushes on Fridays"),
+            (
+                "remote: Resolving deltas: 100%\nremote: error: GH006: Protected branch\n\
+                 To https://github.com/octo/shop.git\n ! [remote rejected] a -> a (hook)\n",
+                "GH006: Protected branch",
+            ),
+            (
+                "To https://github.com/octo/shop.git\n ! [rejected] a -> a (fetch first)\n",
+                "[rejected] a -> a (fetch first)",
+            ),
+            (
+                "",
+                "failed to push some refs to 'https://github.com/octo/shop.git'",
+            ),
+        ] {
+            let error = git()
+                .worktree_prune(Path::new("/r"))
+                .failure(&format!("{above}{failed}"));
+            assert!(error.to_string().ends_with(expected), "{error}");
+        }
     }
 }
