@@ -5,6 +5,7 @@
 //! carries it out. The token goes to the API's own host and nowhere else.
 
 use std::collections::HashMap;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -89,7 +90,14 @@ pub(super) struct Client {
     time: Arc<dyn Time>,
     throttle: Mutex<Throttle>,
     kept: Mutex<HashMap<String, (HeaderValue, Answer)>>,
-    listener: Mutex<Option<Arc<Listener>>>,
+    audience: Mutex<Audience>,
+}
+
+/// Who hears of what is done.
+enum Audience {
+    /// Nobody yet: what was asked before there is a log is kept for it.
+    ToCome(Vec<String>),
+    Here(Arc<Listener>),
 }
 
 #[derive(Debug, Default)]
@@ -116,12 +124,18 @@ impl Client {
             time,
             throttle: Mutex::default(),
             kept: Mutex::default(),
-            listener: Mutex::default(),
+            audience: Mutex::new(Audience::ToCome(Vec::new())),
         })
     }
 
     pub(super) fn listen(&self, listener: Listener) {
-        *lock(&self.listener) = Some(Arc::new(listener));
+        let audience = Audience::Here(Arc::new(listener));
+        let before = mem::replace(&mut *lock(&self.audience), audience);
+        if let Audience::ToCome(lines) = before {
+            for line in lines {
+                self.tell(&line);
+            }
+        }
     }
 
     pub(super) fn interrupt(&self) {
@@ -131,11 +145,12 @@ impl Client {
 
     /// Tells the listener.
     pub(super) fn tell(&self, line: &str) {
+        let listener = match &mut *lock(&self.audience) {
+            Audience::ToCome(lines) => return lines.push(line.to_owned()),
+            Audience::Here(listener) => Arc::clone(listener),
+        };
         // Not under the lock, since it may take its time.
-        let listener = lock(&self.listener).clone();
-        if let Some(listener) = listener {
-            listener(line);
-        }
+        listener(line);
     }
 
     /// Asks what may be asked again; any answer that is no success is an error.
