@@ -38,6 +38,8 @@ class Prepared:
     text: str
     """The native layer's JSON, which it also renders."""
     source: str
+    is_issue: bool
+    """The source is an issue on GitHub, which the slash command takes."""
     plan: dict[str, Any]
     validation: dict[str, Any]
     warnings: tuple[str, ...]
@@ -74,6 +76,7 @@ class Run:
         return Prepared(
             text=text,
             source=data["source"],
+            is_issue=data["is_issue"],
             plan=data["plan"],
             validation=data["validation"],
             warnings=tuple(data["warnings"]),

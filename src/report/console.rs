@@ -278,7 +278,7 @@ impl Console {
 }
 
 /// `issue #1234` for a number, as the specification has it; any other source as it was given.
-fn shown_source(source: &str) -> String {
+pub fn shown_source(source: &str) -> String {
     if source == "-" {
         return "standard input".to_owned();
     }

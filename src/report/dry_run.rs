@@ -2,6 +2,7 @@
 //!
 //! Pure.
 
+use super::console::shown_source;
 use super::lines::{self, DryRun};
 use crate::plan::{Plan, Target, Validation, Verdict};
 
@@ -52,7 +53,7 @@ pub fn dry_run(source: &str, plan: &Plan, validation: &Validation, to_run: &str)
     };
     let (from, to) = validation.estimate.parallel_minutes;
     lines::dry_run(&DryRun {
-        source,
+        source: &shown_source(source),
         tasks: &tasks,
         conflicts: &conflicts,
         dependencies: &dependencies,

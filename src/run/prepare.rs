@@ -62,6 +62,8 @@ pub struct Prepared {
 pub struct Preview {
     /// The source as it was given.
     pub source: String,
+    /// It is an issue on GitHub, which the slash command takes.
+    pub is_issue: bool,
     /// The plan.
     pub plan: Plan,
     /// What was found about its tasks.
@@ -359,6 +361,7 @@ impl Prepared {
     pub fn preview(&self) -> Preview {
         Preview {
             source: self.source.clone(),
+            is_issue: matches!(Source::parse(&self.source), Source::Issue(_)),
             plan: self.plan.clone(),
             validation: self.validation.clone(),
             warnings: self.validation.warnings.clone(),

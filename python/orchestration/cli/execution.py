@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from orchestration.report import Report
 
 PROGRAM = "parallel-orchestrate"
+SLASH_COMMAND = "/amplihack:parallel-orchestrate"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _show_dry_run(console: Console, prepared: Prepared, source: str) -> Ended:
         if console.json:
             _write_dry_run_events(console, prepared, report)
         else:
-            to_run = shlex.join([PROGRAM, source])
+            to_run = shlex.join([SLASH_COMMAND if prepared.is_issue else PROGRAM, source])
             console.lines(_core.Lines().dry_run(prepared.text, to_run).splitlines())
     except BrokenPipeError:
         console.abandon()
