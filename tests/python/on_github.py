@@ -38,7 +38,7 @@ class Shop:
 
     def requests(self, method: str = "") -> list[str]:
         """What was asked, as `POST /repos/…`."""
-        asked = [f"{request['method']} {request['path']}" for request in self.github.requests]
+        asked = [f"{request.method} {request.path}" for request in self.github.requests]
         return [line for line in asked if line.startswith(method)]
 
     def session_log(self) -> str:
