@@ -27,6 +27,12 @@ pub trait Forge: Send + Sync {
     /// Carries out one request. A failed one may be repeated: it creates nothing twice.
     fn perform(&self, request: &Request) -> Result<Reply, ForgeError>;
 
+    /// Refuses where it is known beforehand that what an orchestration creates cannot be created
+    /// here.
+    fn check_access(&self) -> Result<(), ForgeError> {
+        Ok(())
+    }
+
     /// Ends every wait, of calls under way and of those to come: they answer
     /// [`ForgeError::Interrupted`]. What was sent already is not taken back.
     fn interrupt(&self) {}
@@ -265,10 +271,14 @@ pub enum ForgeError {
         remedy: String,
     },
     /// It does not have the object.
-    #[error("{what} was not found")]
+    #[error("{what}: {reason}")]
     NotFound {
         /// The object: `issue #12`.
         what: String,
+        /// `not found`, and what else is known.
+        reason: String,
+        /// What to do about it, one line.
+        remedy: String,
     },
     /// Too many requests.
     #[error("the forge's rate limit is used up")]
@@ -363,11 +373,11 @@ impl From<ForgeError> for Error {
                 "interrupted".into(),
                 "run the same command again",
             ),
-            ForgeError::NotFound { what } => forge(
+            ForgeError::NotFound {
                 what,
-                "not found".into(),
-                "check the number and the repository, and that the token may see it",
-            ),
+                reason,
+                remedy,
+            } => forge(what, reason, &remedy),
             ForgeError::Limited { .. } => forge(
                 "the forge takes no more requests for now".into(),
                 "its rate limit is used up".into(),

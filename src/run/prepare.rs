@@ -157,6 +157,9 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
                 None => workspace.base(options.base.as_deref())?,
             };
             let judged = Judged::new(&origin, source, &workspace, base)?;
+            if !options.dry_run {
+                origin.forge.check_access()?;
+            }
             check_resources(judged, &workspace, &layout, resolved.max_workers)?
         }
     };

@@ -19,7 +19,7 @@ def readable(shop: Shop, text: str) -> str:
     text = re.sub(r"task=[0-9a-f]{12} ", "task=KEY ", text)
     text = re.sub(r"orch-1-\d{8}-\d{4}", "orch-1-DATE", text)
     text = re.sub(r"pid=\d+ pgid=\d+", "pid=7 pgid=7", text)
-    text = re.sub(r"~?\b\d+ seconds\b|~?\b\d+s\b", "0s", text)
+    text = re.sub(r"~?\b\d+ seconds?\b|~?\b\d+s\b", "0s", text)
     text = re.sub(r"\(\d+\.\d+x speedup\)", "(1x speedup)", text)
     return re.sub(r"(Peak Concurrency\*\*: )\d agents?", r"\1N agents", text)
 

@@ -296,7 +296,7 @@ fn files_that_are_not_ours_do_not_matter() {
 #[test]
 fn what_is_not_there_is_named() {
     let error = Scene::new().read(12).unwrap_err();
-    assert_eq!(error.to_string(), "issue #12 was not found");
+    assert_eq!(error.to_string(), "issue #12: not found");
     assert_eq!(Error::from(error).exit_code(), 5);
 }
 

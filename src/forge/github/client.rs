@@ -192,13 +192,18 @@ impl Client {
         Err(self.refusal(call, &answer))
     }
 
-    fn refusal(&self, call: &Call, answer: &Answer) -> ForgeError {
-        let refusal = Refusal {
-            status: answer.status,
-            headers: &answer.headers,
-            body: &answer.body,
-        };
-        refusal.error(&call.what, &self.asker)
+    pub(super) fn refusal(&self, call: &Call, answer: &Answer) -> ForgeError {
+        Refusal::of(answer).error(&call.what, &self.asker)
+    }
+
+    /// What to do about an answer that is no success.
+    pub(super) fn remedy(&self, answer: &Answer) -> String {
+        Refusal::of(answer).remedy(&self.asker)
+    }
+
+    /// Whether the token is one of a person, for whom GitHub says what they may do.
+    pub(super) fn is_of_person(&self) -> bool {
+        !self.asker.token.is_of_app()
     }
 
     /// Asks until there is an answer, or until it must be seen first whether there was one.

@@ -229,24 +229,29 @@ impl GitHubForge {
     }
 
     fn read_issue(&self, number: u64) -> Result<IssueShape, ForgeError> {
-        let what = format!("issue #{number} of {}", self.repository);
+        let gone = |reason: String, remedy: String| ForgeError::NotFound {
+            what: format!("issue #{number} of {}", self.repository),
+            reason,
+            remedy,
+        };
         let call = Call::get(
             self.path(&format!("issues/{number}")),
             format!("read issue #{number}"),
         );
         let answer = self.client.ask_loosely(&call)?;
         if answer.status == 404 {
-            return Err(ForgeError::NotFound { what });
+            let reason = "not found (status 404)".to_owned();
+            return Err(gone(reason, self.client.remedy(&answer)));
         }
         let answer = self.client.accept(&call, answer)?;
         let issue: IssueShape = shape(&call, answer.body)?;
         if issue.pull_request.is_some() {
-            let what = format!("{what} (#{number} is a pull request)");
-            return Err(ForgeError::NotFound { what });
+            let remedy = "name an issue that holds tasks";
+            return Err(gone("it is a pull request".to_owned(), remedy.to_owned()));
         }
         if issue.number != number {
-            let what = format!("{what} (it was moved to {})", issue.html_url);
-            return Err(ForgeError::NotFound { what });
+            let reason = format!("it was moved to {}", issue.html_url);
+            return Err(gone(reason, "name it by its new address".to_owned()));
         }
         self.remember(&issue);
         Ok(issue)

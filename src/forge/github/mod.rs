@@ -15,6 +15,7 @@
 //! | `client` | repeats, waits, redirects, conditional requests | through `wire` |
 //! | `issues`, `pulls`, `comments` | the verbs | through `client` |
 //! | `people` | who is a stranger | through `client` |
+//! | `access` | what we ourselves may do | through `client` |
 //!
 //! What we made is found by its marker, and never through search, which lags. A marker in a text
 //! proves nothing, since anybody may write one: an issue counts as ours where it also has our
@@ -26,6 +27,7 @@ pub mod pace;
 pub mod time;
 pub mod token;
 
+mod access;
 mod answer;
 mod client;
 mod comments;
@@ -238,6 +240,10 @@ impl Forge for GitHubForge {
                 .map(|numbers| Reply::Closed { numbers }),
             Request::Close { number, why } => self.close(*number, *why).map(|()| Reply::Done),
         }
+    }
+
+    fn check_access(&self) -> Result<(), ForgeError> {
+        self.refuse_without_access()
     }
 
     fn interrupt(&self) {

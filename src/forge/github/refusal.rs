@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::address::Repository;
+use super::answer::Answer;
 use super::token::Token;
 use crate::forge::ForgeError;
 use crate::report::untrusted::{cut, one_line};
@@ -28,7 +29,15 @@ pub(super) struct Refusal<'a> {
     pub(super) body: &'a Value,
 }
 
-impl Refusal<'_> {
+impl<'a> Refusal<'a> {
+    pub(super) const fn of(answer: &'a Answer) -> Self {
+        Self {
+            status: answer.status,
+            headers: &answer.headers,
+            body: &answer.body,
+        }
+    }
+
     /// The error; `what` is a phrase that follows "to".
     pub(super) fn error(&self, what: &str, asker: &Asker) -> ForgeError {
         ForgeError::Refused {
@@ -60,7 +69,8 @@ impl Refusal<'_> {
         cut(&one_line(&text), MESSAGE_LIMIT)
     }
 
-    fn remedy(&self, asker: &Asker) -> String {
+    /// What to do about it, in one line.
+    pub(super) fn remedy(&self, asker: &Asker) -> String {
         let Asker {
             repository,
             token,
@@ -78,11 +88,15 @@ impl Refusal<'_> {
                 format!("{repository} is archived: unarchive it in its settings, or use another")
             }
             403 => self.permission(asker),
-            404 => format!(
-                "check that {repository} and what was named in it exist, and that the token from \
-                 {} may see and change them",
-                token.source()
-            ),
+            404 => match self.missing_scope(asker) {
+                // What a token may not see is not there, for GitHub.
+                Some(missing) => format!("if it exists in {repository}, {missing}"),
+                None => format!(
+                    "check that {repository} and what was named in it exist, and that the token \
+                     from {} may see and change them",
+                    token.source()
+                ),
+            },
             410 if message.contains("disabled") => {
                 format!("switch on issues in the settings of {repository}")
             }
@@ -113,29 +127,11 @@ impl Refusal<'_> {
     /// What a token lacks: a scope where it is a classic one, else a permission.
     fn permission(&self, asker: &Asker) -> String {
         let Asker {
-            repository,
-            token,
-            host,
+            repository, token, ..
         } = asker;
         let source = token.source();
-        let needed = self.header("x-accepted-oauth-scopes").unwrap_or_default();
-        let granted = self.header("x-oauth-scopes");
-        let words = |text: &str| -> Vec<String> {
-            let word = |word: &str| word.trim().to_owned();
-            text.split(',')
-                .map(word)
-                .filter(|word| !word.is_empty())
-                .collect()
-        };
-        let needed = words(needed);
-        if let (Some(granted), Some(first)) = (granted.map(words), needed.first())
-            && !needed.iter().any(|scope| granted.contains(scope))
-        {
-            return format!(
-                "the token from {source} lacks the scope {}: give it that, or run: \
-                 gh auth refresh --hostname {host} --scopes {first}",
-                needed.join(" or "),
-            );
+        if let Some(missing) = self.missing_scope(asker) {
+            return missing;
         }
         match self.header("x-accepted-github-permissions") {
             Some(permissions) if !permissions.is_empty() => format!(
@@ -148,6 +144,28 @@ impl Refusal<'_> {
             ),
         }
     }
+
+    /// That a classic token has none of the scopes that would do.
+    fn missing_scope(&self, asker: &Asker) -> Option<String> {
+        let needed = scopes(self.header("x-accepted-oauth-scopes")?);
+        let granted = scopes(self.header("x-oauth-scopes")?);
+        let first = needed.first()?;
+        (!needed.iter().any(|scope| granted.contains(scope))).then(|| {
+            format!(
+                "the token from {} lacks the scope {}: give it that, or run: gh auth refresh \
+                 --hostname {} --scopes {first}",
+                asker.token.source(),
+                needed.join(" or "),
+                asker.host,
+            )
+        })
+    }
+}
+
+/// The scopes in a header.
+pub(super) fn scopes(header: &str) -> Vec<&str> {
+    let words = header.split(',').map(str::trim);
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 /// The `message` of an answer, else nothing.

@@ -134,6 +134,24 @@ pub(super) struct PermissionShape {
     pub(super) role_name: String,
 }
 
+/// A repository.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct RepositoryShape {
+    #[serde(default)]
+    pub(super) private: bool,
+    #[serde(default)]
+    pub(super) archived: bool,
+    /// What whoever asks may do, where GitHub knows.
+    pub(super) permissions: Option<PushShape>,
+}
+
+/// Whether somebody may push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) struct PushShape {
+    #[serde(default)]
+    pub(super) push: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -32,6 +32,12 @@ impl Token {
         &self.secret
     }
 
+    /// Whether it is one of an app's installation, such as GitHub Actions has. GitHub does not
+    /// tell those what they may do.
+    pub fn is_of_app(&self) -> bool {
+        self.secret.starts_with("ghs_")
+    }
+
     /// Where it came from: `GH_TOKEN`, ``` `gh auth token` ```.
     pub fn source(&self) -> &str {
         &self.source

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use self::document::{Comment, Document, Front, Kind};
 use self::index::markers;
-use self::store::Store;
+use self::store::{Store, not_found};
 use super::{
     CloseReason, Created, Forge, ForgeError, Issue, Marked, Marker, MarkerKind, NewComment,
     NewIssue, NewPull, Reply, Request, State,
@@ -162,7 +162,7 @@ impl LocalForge {
     fn issue(&self, number: u64) -> Result<Issue, ForgeError> {
         let Some(store) = self.store.lock_existing()? else {
             let what = format!("issue #{number}");
-            return Err(ForgeError::NotFound { what });
+            return Err(not_found(what));
         };
         let document = store.read(Kind::Issue, number)?;
         let (marker, body) = Marker::split(&document.body);

@@ -134,7 +134,7 @@ impl Locked<'_> {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let what = format!("{} #{number}", kind_name(kind));
-                return Err(ForgeError::NotFound { what });
+                return Err(not_found(what));
             }
             Err(error) => return Err(failed("read", &path, &error)),
         };
@@ -253,6 +253,15 @@ const fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Issue => "issue",
         Kind::Pull => "change request",
+    }
+}
+
+/// That an object is not there.
+pub fn not_found(what: String) -> ForgeError {
+    ForgeError::NotFound {
+        what,
+        reason: "not found".to_owned(),
+        remedy: "check the number".to_owned(),
     }
 }
 
