@@ -85,6 +85,15 @@ impl Assignment<'_> {
     }
 }
 
+/// Asks Claude Code for its to-do tools, which it leaves out without a terminal: they tell how far
+/// it is. What the user says about them stands.
+pub fn ask_for_todos(environment: &mut Environment) {
+    const NAME: &str = "CLAUDE_CODE_ENABLE_TODO_TOOLS";
+    if !environment.iter().any(|(known, _)| known == NAME) {
+        set(environment, NAME, "1");
+    }
+}
+
 /// Sets a variable, once.
 pub fn set(environment: &mut Environment, name: &str, value: impl Into<OsString>) {
     environment.retain(|(known, _)| known != name);
@@ -122,6 +131,19 @@ mod tests {
         let passed = inherited(&ours(), &["GH_TOKEN".to_owned()]);
         assert!(passed.iter().any(|(name, _)| name == "GH_TOKEN"));
         assert!(!passed.iter().any(|(name, _)| name == "GITHUB_TOKEN"));
+    }
+
+    #[test]
+    fn todo_tools_are_asked_for_unless_the_user_has_decided() {
+        for (theirs, expected) in [(None, "1"), (Some("0"), "0")] {
+            let name = OsString::from("CLAUDE_CODE_ENABLE_TODO_TOOLS");
+            let mut environment: Environment = theirs
+                .map(|value| (name.clone(), value.into()))
+                .into_iter()
+                .collect();
+            ask_for_todos(&mut environment);
+            assert_eq!(environment, [(name, expected.into())]);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::agent::environment::{Assignment, Environment, set};
+use crate::agent::environment::{Assignment, Environment, ask_for_todos, set};
 use crate::agent::prompt::{Brief, prompt};
 use crate::agent::{Agent, Invocation, Session};
 use crate::forge::{
@@ -299,7 +299,13 @@ impl Site {
             args,
             stdin,
         } = self.agent.invocation(&text, session);
-        self.unit(state, task, program, args, Stdin::Bytes(stdin))
+        let mut spec = self.unit(state, task, program, args, Stdin::Bytes(stdin))?;
+        if self.agent.streams()
+            && let Some(environment) = &mut spec.env
+        {
+            ask_for_todos(environment);
+        }
+        Some(spec)
     }
 
     fn shell(&self, state: &State, task: &Task, command: &str) -> Option<UnitSpec> {
