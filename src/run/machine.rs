@@ -4,14 +4,12 @@
 //! the records of every decision that is due. The driver journals them, applies them, carries out
 //! the intents among them, and asks again. A restart needs nothing else: replay, then ask.
 
+use std::time::Duration;
+
 use super::failure::{ErrorType, Failure, Stage};
+use super::options::LONGEST_PAUSE;
 use super::record::{Again, Body, Intent};
 use super::state::{State, Step, Task};
-
-/// The first pause where the provider names no time, in milliseconds.
-const FIRST_PAUSE: i64 = 60_000;
-/// The longest such pause, in milliseconds.
-const LONGEST_PAUSE: i64 = 15 * 60_000;
 
 /// The decisions that are due now, in order; empty where only facts can move things on.
 ///
@@ -76,18 +74,19 @@ fn start_batch(state: &State, due: &mut Vec<Body>) {
 }
 
 /// Where an agent met a limit of its provider, the pool waits: until the provider's own time, or
-/// a minute, doubled with every pause that did not help, up to a quarter of an hour.
+/// for the first pause, doubled with every one that did not help, up to the longest.
 fn pause(state: &State, due: &mut Vec<Body>) {
     let (reason, until) = match state.limit_met {
         None | Some(Again::NoSession) => return,
         Some(Again::Overloaded) => ("the model's provider is overloaded", None),
         Some(Again::UsageLimit { until }) => ("the account's usage limit is reached", until),
     };
-    let patience = FIRST_PAUSE.saturating_mul(1 << state.pauses.min(8));
+    let doubled = state.start.settings.first_pause * f64::from(1_u32 << state.pauses.min(16));
+    let patience = Duration::from_secs_f64(doubled.min(LONGEST_PAUSE)).as_millis();
     let now = state.wall(state.at);
     let until = match until {
         Some(seconds) => seconds.saturating_mul(1000),
-        None => now + patience.min(LONGEST_PAUSE),
+        None => now.saturating_add(i64::try_from(patience).unwrap_or(i64::MAX)),
     };
     due.push(Body::PoolPaused {
         reason: reason.to_owned(),

@@ -78,12 +78,18 @@ pub struct Resolved {
     pub worktree_dir: Option<String>,
     /// What selects the agent where no option does.
     pub delegate: Option<String>,
+    /// The first pause for a limit of the model's provider that names no time, in seconds.
+    pub first_pause: f64,
 }
 
 /// The default of `--max-workers`.
 const MAX_WORKERS: usize = 5;
 /// The default of `--timeout`, in seconds.
 const TIMEOUT: f64 = 1800.0;
+/// The default of `AMPLIHACK_FIRST_PAUSE`, in seconds.
+const FIRST_PAUSE: f64 = 60.0;
+/// The longest pause for a limit that names no time, in seconds.
+pub const LONGEST_PAUSE: f64 = 900.0;
 /// A limit that no clock overflows on: about 31 years, in seconds.
 const LONGEST: f64 = 1e9;
 
@@ -165,6 +171,10 @@ impl Options {
         };
         let interval = number("AMPLIHACK_STATUS_INTERVAL", 30, 1, 86_400)?;
         let threshold = number("AMPLIHACK_SUCCESS_THRESHOLD", 80, 0, 100)?;
+        let first_pause = match variable("AMPLIHACK_FIRST_PAUSE") {
+            Some(text) => pause("AMPLIHACK_FIRST_PAUSE", &text)?,
+            None => FIRST_PAUSE,
+        };
         let verbose = variable("AMPLIHACK_PARALLEL_VERBOSE");
         Ok(Resolved {
             max_workers: usize::try_from(max_workers).unwrap_or(usize::MAX),
@@ -175,6 +185,7 @@ impl Options {
             verbose: verbose.is_some_and(|text| !matches!(text.trim(), "" | "0" | "false" | "no")),
             worktree_dir: variable("AMPLIHACK_WORKTREE_DIR").filter(|text| !text.is_empty()),
             delegate: variable("AMPLIHACK_DELEGATE"),
+            first_pause,
         })
     }
 }
@@ -212,6 +223,19 @@ fn time_limit(name: &str, seconds: f64, shown: &str) -> Result<Option<f64>> {
         ));
     }
     Ok((seconds > 0.0).then_some(seconds))
+}
+
+fn pause(name: &str, text: &str) -> Result<f64> {
+    let seconds = text.trim().parse().unwrap_or(f64::NAN);
+    if seconds > 0.0 && seconds <= LONGEST_PAUSE {
+        Ok(seconds)
+    } else {
+        Err(out_of_range(
+            name,
+            text,
+            "seconds, more than 0 and at most 900",
+        ))
+    }
 }
 
 fn out_of_range(name: &str, value: &str, expected: &str) -> Error {
@@ -318,6 +342,18 @@ mod tests {
         insta::assert_snapshot!(refused(Options::default().resolve(variables)), @"AMPLIHACK_SUCCESS_THRESHOLD is 101, but must be a whole number from 0 to 100");
         let variables = |name: &str| (name == "AMPLIHACK_MAX_PARALLEL_AGENTS").then(String::new);
         insta::assert_snapshot!(refused(Options::default().resolve(variables)), @"AMPLIHACK_MAX_PARALLEL_AGENTS is empty, but must be a whole number of at least 1");
+    }
+
+    #[test]
+    fn the_first_pause_may_be_short_but_neither_none_nor_longer_than_the_longest() {
+        let resolve = |text: &'static str| {
+            let variable = move |name: &str| (name == "AMPLIHACK_FIRST_PAUSE").then(|| text.into());
+            Options::default().resolve(variable)
+        };
+        assert_eq!(resolve("0.2").unwrap().first_pause, 0.2);
+        for text in ["0", "901", "soon"] {
+            assert!(refused(resolve(text)).ends_with("more than 0 and at most 900"));
+        }
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct Settings {
     pub budget_usd: Option<f64>,
     /// What one attempt of an agent may cost, in US dollars.
     pub agent_budget_usd: Option<f64>,
+    /// The first pause for a limit whose end nobody names, in seconds.
+    pub first_pause: f64,
 }
 
 /// A task as it enters an orchestration.
@@ -595,6 +597,7 @@ pub(crate) mod tests_support {
             pass_env: Vec::new(),
             budget_usd: None,
             agent_budget_usd: None,
+            first_pause: 60.0,
         }
     }
 

@@ -227,6 +227,7 @@ impl Prepared {
             pass_env: self.options.pass_env.clone(),
             budget_usd: self.options.budget_usd,
             agent_budget_usd: self.options.agent_budget_usd,
+            first_pause: self.resolved.first_pause,
         }
     }
 
