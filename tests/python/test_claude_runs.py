@@ -1,0 +1,407 @@
+"""The real command with the real Claude Code, against a scripted model and the fake GitHub."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from command import is_alive, refused
+from on_github import Shop
+from tests.support.claude import environment, executable, needs_claude
+from tests.support.model import (
+    Answer,
+    Fault,
+    ModelServer,
+    Request,
+    bash,
+    call,
+    commit,
+    hang,
+    overloaded,
+    say,
+    slow,
+    times,
+    together,
+    usage_limit,
+    write,
+)
+
+from orchestration.events import (
+    AgentProgress,
+    AgentStarted,
+    AgentUsage,
+    Event,
+    TaskFinished,
+)
+
+pytestmark = needs_claude
+
+SUBSCRIBED = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "made-up"}
+"""With a subscription's token instead of a key, a usage limit comes with its reset."""
+
+DEAR = 50_000
+"""Input tokens that cost some 25 cents."""
+
+E = TypeVar("E", bound=Event)
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shop(shop: Shop, model: ModelServer, tmp_path: Path) -> Shop:
+    """The shop, with Claude Code on its PATH and the model at its address."""
+    shop.place.environment |= environment(tmp_path, model.url)
+    return shop
+
+
+def work(name: str) -> tuple[Answer, ...]:
+    """What an agent does that does its task."""
+    return bash(f"echo done > {name}.txt", f"Write {name}.txt"), commit("Do it"), say("Done.")
+
+
+def of(kind: type[E], events: list[Event]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def journal(shop: Shop) -> list[dict[str, Any]]:
+    """The records, in the order in which they were made."""
+    (path,) = shop.place.runtime.glob("parallel/*/*.jsonl")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def agent_log(shop: Shop, agent: int = 1) -> str:
+    (path,) = shop.place.runtime.glob(f"logs/*/agent-{agent}.log")
+    return path.read_text(encoding="utf-8")
+
+
+def test_three_tasks_become_three_pull_requests(shop: Shop, model: ModelServer) -> None:
+    titles = ["Add the cart", "Add the till", "Add the door"]
+    scripts = [model.when(title).plays(*work(title[-4:])) for title in titles]
+    issue = shop.issue(*titles)
+    done = shop.run(str(issue))
+    assert done.code == 0, done.err + done.out
+    assert all(script.at_end for script in scripts)
+    assert model.unexpected == []
+    pulls = sorted(shop.state["pulls"], key=lambda pull: pull["head"])
+    assert [pull["title"] for pull in pulls] == [f"{t} (#{n + 2})" for n, t in enumerate(titles)]
+    assert [pull["head"] for pull in pulls] == [f"feat/issue-{n}-agent-{n - 1}" for n in (2, 3, 4)]
+    assert shop.issues("diagnostic") == []
+    for agent, script in enumerate(scripts, 1):
+        status = shop.status(issue, agent)
+        assert (status["status"], status["attempt"]) == ("completed", 1)
+        assert f"The branch feat/issue-{agent + 1}-agent-{agent} is checked out" in (
+            script.requests[0].text
+        )
+
+
+def test_its_session_is_journalled_before_it_starts(shop: Shop, model: ModelServer) -> None:
+    model.when("Add the cart").plays(*work("cart"))
+    issue = shop.issue("Add the cart")
+    assert shop.run(str(issue)).code == 0
+    records = journal(shop)
+    types = [record["type"] for record in records]
+    assert types.index("session_chosen") < types.index("agent_spawned")
+    session = records[types.index("session_chosen")]["session"]
+    assert f'"session_id":"{session}"' in agent_log(shop)
+    assert shop.status(issue, 1)["metadata"]["session_id"] == session
+
+
+def test_tokens_and_cost_are_told_wherever_they_belong(shop: Shop, model: ModelServer) -> None:
+    first = together(bash("echo done > cart.txt"), input_tokens=30_000, output_tokens=100)
+    model.when("Add the cart").plays(first, say("Done.", input_tokens=31_000, output_tokens=20))
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue), "--output", "json", "--model", "sonnet")
+    assert done.code == 0, done.err
+    usages = of(AgentUsage, done.events)
+    assert usages[0].cost_usd is None, "nobody knows before the end"
+    assert (usages[-1].input_tokens, usages[-1].output_tokens) == (61_000, 120)
+    cost = usages[-1].cost_usd
+    assert cost is not None
+    assert 0.1 < cost < 1
+    metadata = shop.status(issue, 1)["metadata"]
+    assert (metadata["input_tokens"], metadata["output_tokens"]) == (61_000, 120)
+    assert (metadata["cost_usd"], metadata["model"]) == (cost, "sonnet")
+    (task,) = shop.place.summary()["tasks"]  # type: ignore[misc]
+    assert task["cost_usd"] == cost
+
+
+def test_progress_is_what_it_calls_and_how_much_of_its_list_is_done(
+    shop: Shop, model: ModelServer
+) -> None:
+    both = together(
+        call("TaskCreate", subject="Write the code", description="", activeForm="Writing code"),
+        call("TaskCreate", subject="Run the tests", description=""),
+    )
+    model.when("Add the cart").plays(
+        both,
+        call("TaskUpdate", taskId="1", status="in_progress"),
+        bash("echo done > cart.txt", "Fill the cart"),
+        together(
+            call("TaskUpdate", taskId="1", status="completed"),
+            call("TaskUpdate", taskId="2", status="in_progress"),
+        ),
+        say("Done."),
+    )
+    done = shop.run(str(shop.issue("Add the cart")), "--output", "json")
+    assert done.code == 0, done.err
+    progress = [(event.stage, event.percent) for event in of(AgentProgress, done.events)]
+    assert progress == [
+        ("Writing code", 0),
+        ("Fill the cart", 0),
+        ("Fill the cart", 50),
+        ("Run the tests", 50),
+    ]
+
+
+def test_success_that_changed_nothing_is_a_failure(shop: Shop, model: ModelServer) -> None:
+    model.when("Add the cart").plays(say("The cart is there. All tests pass."))
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue))
+    assert done.code == 2
+    assert shop.status(issue, 1)["error"].startswith("NO_CHANGES: ")
+    assert shop.state["pulls"] == []
+    (diagnostic,) = shop.issues("diagnostic")
+    assert diagnostic["title"] == "Agent-1 No Changes Investigation"
+
+
+def test_an_error_result_is_a_failure(shop: Shop, model: ModelServer) -> None:
+    model.when("Add the cart").plays(
+        bash("echo half > cart.txt"), Fault(403, "permission_error", "This is not for us.")
+    )
+    issue = shop.issue("Add the cart")
+    assert shop.run(str(issue)).code == 2
+    assert "This is not for us." in shop.status(issue, 1)["error"]
+    assert len(shop.issues("diagnostic")) == 1
+
+
+def test_an_overload_is_borne_three_times(shop: Shop, model: ModelServer) -> None:
+    script = model.when("Add the cart").plays(times(4, overloaded()), *work("cart"))
+    shop.place.environment |= {"AMPLIHACK_FIRST_PAUSE": "0.1", "CLAUDE_CODE_MAX_RETRIES": "0"}
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue))
+    assert done.code == 2
+    assert done.err.count("the model's provider is overloaded") == 3
+    assert done.err.count("agents start again") == 3
+    assert len(script.requests) == 4
+    status = shop.status(issue, 1)
+    assert status["error"].startswith("API_ERROR: ")
+    assert status["attempt"] == 1, "the pauses cost no attempt"
+
+
+def test_a_usage_limit_pauses_everyone_until_its_reset(shop: Shop, model: ModelServer) -> None:
+    shop.place.environment |= SUBSCRIBED
+    write_it, *rest = work("cart")
+    limited = model.when("Add the cart").plays(write_it, lambda _: usage_limit(2), *rest)
+    model.when("Add the till").plays(*work("till"))
+    issue = shop.issue("Add the cart", "Add the till")
+    done = shop.run(str(issue), "--max-workers", "1")
+    assert done.code == 0, done.err
+    assert re.search(
+        r"^note: no agent starts until \d\d:\d\d: the account's usage limit is reached$",
+        done.err,
+        re.MULTILINE,
+    )
+    kinds = ("agent_spawned", "pool_paused", "pool_resumed")
+    records = [record for record in journal(shop) if record["type"] in kinds]
+    happened = [(record["type"], record.get("agent")) for record in records]
+    assert happened == [
+        ("agent_spawned", 1),
+        ("pool_paused", None),
+        ("pool_resumed", None),
+        ("agent_spawned", 1),
+        ("agent_spawned", 2),
+    ]
+    assert records[1]["until"] <= records[2]["time"]
+    assert [record["attempt"] for record in records if "attempt" in record] == [1, 1, 1]
+    assert shop.status(issue, 1)["attempt"] == 1
+    # The same session goes on: what was done before the limit is in the conversation.
+    after = limited.requests[2].text
+    assert "Write cart.txt" in json.dumps(limited.requests[2].body["messages"])
+    assert after.index("You are one of several") < after.index("You were interrupted")
+
+
+def test_a_hang_ends_at_the_time_limit_with_all_it_started(
+    shop: Shop, model: ModelServer, tmp_path: Path
+) -> None:
+    pid = tmp_path / "orphan.pid"
+    model.when("Add the cart").plays(
+        bash(f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' > /dev/null 2>&1 &"), hang()
+    )
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue), "--timeout", "3", "--output", "json")
+    assert done.code == 2
+    assert shop.status(issue, 1)["error"] == "TIMEOUT: the agent was ended after 3s"
+    (finished,) = of(TaskFinished, done.events)
+    assert finished.failure is not None
+    assert finished.failure.timed_out
+    (started,) = of(AgentStarted, done.events)
+    assert not is_alive(started.pid)
+    assert not is_alive(int(pid.read_text()))
+
+
+def test_whoever_stays_after_its_result_is_ended_and_has_succeeded(
+    shop: Shop, model: ModelServer, tmp_path: Path
+) -> None:
+    """A wrapper adds what the program itself does not do: noise before, and staying after."""
+    noise = ["Warning: no JSON", '{"type":"of tomorrow"}', '{"type":"result","is_err']
+    wrapper = tmp_path / "bin" / "claude"
+    says = "\n".join(f"echo '{line}'" for line in noise)
+    wrapper.write_text(f"#!/bin/sh\n{says}\n'{executable()}' \"$@\"\nsleep 600\n")
+    wrapper.chmod(0o755)
+    path = shop.place.environment["PATH"]
+    shop.place.environment["PATH"] = f"{wrapper.parent}{os.pathsep}{path}"
+    model.when("Add the cart").plays(*work("cart"))
+    issue = shop.issue("Add the cart")
+    begun = time.monotonic()
+    done = shop.run(str(issue))
+    assert done.code == 0, done.err
+    assert 10 < time.monotonic() - begun < 20, "the grace is ten seconds"
+    assert shop.status(issue, 1)["status"] == "completed"
+    assert all(line in agent_log(shop) for line in noise)
+
+
+def test_silence_while_a_tool_runs_is_no_stall(shop: Shop, model: ModelServer) -> None:
+    shop.place.environment["AMPLIHACK_STATUS_INTERVAL"] = "1"
+    silent = bash("sleep 4; echo done > cart.txt", "Build for long")
+    model.when("Add the cart").plays(silent, say("Done."))
+    issue = shop.issue("Add the cart")
+    command = shop.place.start(str(issue), "--timeout", "20")
+    seen: set[str] = set()
+    while command.poll() is None:
+        try:
+            status = shop.status(issue, 1)
+        except FileNotFoundError:
+            continue
+        if status["current_stage"] == "Build for long":
+            seen.add(status["last_update"])
+        time.sleep(0.05)
+    assert command.returncode == 0
+    assert len(seen) >= 3, "the heartbeat goes on"
+
+
+def test_a_prompt_of_200_kilobytes_is_read_whole(shop: Shop, model: ModelServer) -> None:
+    words = " ".join(f"word{number}" for number in range(25_000))
+    script = model.when("Add the cart").plays(*work("cart"))
+    plan = shop.place.root / "plan.md"
+    plan.write_text(f"# Shop\n\n- [ ] Add the cart\n\n  {words}\n")
+    done = shop.run("plan.md")
+    assert done.code == 0, done.err
+    assert len(words) > 200_000
+    assert words in script.requests[0].text
+
+
+def test_an_agent_over_its_own_budget_fails(shop: Shop, model: ModelServer) -> None:
+    dear = together(bash("echo half > cart.txt"), input_tokens=DEAR)
+    model.when("Add the cart").plays(dear, dear, dear)
+    model.when("Add the till").plays(*work("till"))
+    issue = shop.issue("Add the cart", "Add the till")
+    done = shop.run(str(issue), "--agent-budget-usd", "0.3")
+    assert done.code == 2
+    status = shop.status(issue, 1)
+    assert status["error"] == "RESOURCE_ERROR: the agent used up its budget"
+    assert status["metadata"]["cost_usd"] > 0.3
+    assert shop.status(issue, 2)["status"] == "completed"
+
+
+def test_over_the_budget_of_all_none_starts_and_who_works_ends_well(
+    shop: Shop, model: ModelServer
+) -> None:
+    dear = together(bash("echo done > cart.txt"), input_tokens=DEAR)
+    model.when("Add the cart").plays(dear, say("Done."))
+    first, *rest = work("till")
+    model.when("Add the till").plays(slow(3, first), *rest)
+    issue = shop.issue("Add the cart", "Add the till", "Add the door")
+    done = shop.run(str(issue), "--max-workers", "2", "--budget-usd", "0.2")
+    assert done.code == 2
+    errors = [shop.status(issue, agent)["error"] for agent in (1, 2, 3)]
+    assert errors[:2] == [None, None]
+    assert errors[2].startswith("CANCELLED: the budget of $0.20 was used up")
+    assert sorted(pull["title"][:12] for pull in shop.state["pulls"]) == [
+        "Add the cart",
+        "Add the till",
+    ]
+
+
+def folder(request: Request) -> Path:
+    """The worktree, as the prompt names it."""
+    named = re.search(r"Work in this folder only: (.*)", request.text)
+    assert named
+    return Path(named[1])
+
+
+def test_a_denied_tool_is_told_and_the_mode_is_the_users(shop: Shop, model: ModelServer) -> None:
+    shop.place.environment.pop("IS_SANDBOX", None)  # this mode asks, so root may use it
+    model.when("Add the cart").plays(
+        bash("make install", "Install it"),
+        lambda request: write(folder(request) / "cart.txt", "done\n"),
+        say("Done."),
+    )
+    done = shop.run(str(shop.issue("Add the cart")), "--permission-mode", "acceptEdits")
+    assert done.code == 0, done.err
+    assert done.err == "warning: Agent-1: it was not allowed to use Bash\n"
+    assert '"permissionMode":"acceptEdits"' in agent_log(shop)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+def test_root_outside_a_sandbox_is_refused_before_anything_is_created(shop: Shop) -> None:
+    del shop.place.environment["IS_SANDBOX"]
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue), "--yes")
+    refused(done, 9, "root", "bypassPermissions")
+    assert "IS_SANDBOX" in done.err
+    assert shop.requests("POST") == []
+    assert not shop.place.runtime.exists()
+    assert shop.place.git("worktree", "list").count("\n") == 0
+
+
+NESTED = {
+    "CLAUDECODE": "1",
+    "CLAUDE_CODE_ENTRYPOINT": "cli",
+    "CLAUDE_CODE_SESSION_ID": "the-outer-one",
+    "CLAUDE_CODE_SSE_PORT": "1",
+}
+
+
+@pytest.fixture
+def seen_by_claude(shop: Shop, model: ModelServer) -> Callable[..., dict[str, str]]:
+    """Run with options: the environment that Claude Code itself, the shell's parent, has."""
+    shop.place.environment |= NESTED | {"GITHUB_TOKEN": "gho_other", "ANSWER": "42"}
+
+    def run(*options: str) -> dict[str, str]:
+        look = bash("tr '\\0' '\\n' < /proc/$PPID/environ", "Look around")
+        script = model.when("Add the cart").plays(look, *work("cart"))
+        assert shop.run(str(shop.issue("Add the cart")), *options).code == 0
+        lines = script.requests[1].last_result.splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    return run
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_it_sees_neither_our_tokens_nor_that_it_is_nested(
+    seen_by_claude: Callable[..., dict[str, str]],
+) -> None:
+    seen = seen_by_claude()
+    assert not {"GH_TOKEN", "GITHUB_TOKEN", *NESTED} & set(seen)
+    assert (seen["ANSWER"], seen["AGENT_ID"], seen["SUB_ISSUE"]) == ("42", "agent-1", "2")
+    assert seen["ANTHROPIC_API_KEY"] == "sk-made-up"
+    assert seen["CLAUDE_CODE_ENABLE_TODO_TOOLS"] == "1"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_what_is_passed_by_name_it_does_see(
+    seen_by_claude: Callable[..., dict[str, str]], shop: Shop
+) -> None:
+    shop.place.environment["CLAUDE_CODE_ENABLE_TODO_TOOLS"] = "0"
+    seen = seen_by_claude("--pass-env", "GITHUB_TOKEN")
+    assert seen["GITHUB_TOKEN"] == "gho_other"
+    assert "GH_TOKEN" not in seen
+    assert seen["CLAUDE_CODE_ENABLE_TODO_TOOLS"] == "0"
