@@ -129,7 +129,7 @@ def test_tokens_and_cost_are_told_wherever_they_belong(shop: Shop, model: ModelS
     metadata = shop.status(issue, 1)["metadata"]
     assert (metadata["input_tokens"], metadata["output_tokens"]) == (61_000, 120)
     assert (metadata["cost_usd"], metadata["model"]) == (cost, "sonnet")
-    (task,) = shop.place.summary()["tasks"]  # type: ignore[misc]
+    (task,) = shop.place.summary()["tasks"]
     assert task["cost_usd"] == cost
 
 
