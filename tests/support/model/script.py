@@ -26,9 +26,15 @@ class Request:
 
     @property
     def last_result(self) -> str:
-        """What the latest tool calls gave."""
+        """What the latest tool calls gave; Claude Code may have put a word of its own after it."""
         messages = self.body.get("messages", [])
-        return "\n".join(_texts(messages[-1:]))
+        given = [message for message in messages if _gives_a_result(message)]
+        return "\n".join(_texts(given[-1:]))
+
+
+def _gives_a_result(message):
+    content = message["content"]
+    return isinstance(content, list) and any(block["type"] == "tool_result" for block in content)
 
 
 def _texts(messages):
