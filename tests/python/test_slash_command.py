@@ -1,0 +1,150 @@
+"""The installed slash command in the real Claude Code: it expands, and its program runs."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command import is_alive
+from on_github import Shop
+from support import wait_for
+from tests.support.claude import environment, executable, needs_claude
+from tests.support.model import Answer, ModelServer, Request, bash, commit, say, slow, until
+
+pytestmark = needs_claude
+
+Claude = Callable[..., "subprocess.Popen[str]"]
+
+TITLES = ("Add the cart", "Add the till", "Add the door")
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shop(shop: Shop, model: ModelServer, tmp_path: Path) -> Iterator[Shop]:
+    """The shop with the command installed, and Claude Code's environment."""
+    path = shop.place.environment["PATH"]
+    shop.place.environment |= environment(tmp_path, model.url)
+    shop.place.environment["PATH"] += os.pathsep + path
+    done = shop.run("install")
+    assert done.code == 0, done.err
+    yield shop
+    for lock in shop.place.runtime.glob("parallel/*/run.lock"):
+        pid = int(lock.read_text(encoding="utf-8") or 0)
+        if pid and is_alive(pid) and Path(f"/proc/{pid}/cwd").readlink() == shop.place.root:
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def claude(shop: Shop) -> Claude:
+    """Start Claude Code with a prompt, as a person would on a command line."""
+
+    def start(prompt: str, *options: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [str(executable()), "-p", prompt, *options],
+            cwd=shop.place.root,
+            env=shop.place.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        shop.place.running.append(process)
+        return process
+
+    return start
+
+
+def told(request: Request, heading: str, **words: str) -> str:
+    """The command line that the slash command's text has below a heading, filled in."""
+    section = request.text.partition(f"## {heading}\n")[2]
+    line = section.partition("```bash\n")[2].partition("\n```")[0]
+    for name, value in words.items():
+        line = line.replace(name, value)
+    return " ".join(line.split())
+
+
+def as_told(heading: str, **words: str) -> Callable[[Request], Answer]:
+    return lambda request: bash(told(request, heading, **words), heading)
+
+
+def test_it_expands_and_the_program_runs(shop: Shop, model: ModelServer, claude: Claude) -> None:
+    shop.place.plan(*TITLES)
+    script = model.when("What the user gave: `plan.md --dry-run`").plays(
+        as_told("2. Dry run", SOURCE="plan.md", OPTIONS=""), say("That is all.")
+    )
+    # No mode that allows everything: the command's own front matter has to allow its program.
+    out, err = claude("/amplihack:parallel-orchestrate plan.md --dry-run").communicate(timeout=30)
+    assert out.strip() == "That is all.", err
+    assert script.at_end
+    printed = script.requests[1].last_result
+    assert all(title in printed for title in TITLES)
+    assert not shop.place.runtime.exists()
+
+
+def test_a_whole_detached_run_is_driven_from_inside(
+    shop: Shop, model: ModelServer, claude: Claude
+) -> None:
+    for title in TITLES:
+        model.when(title).plays(
+            slow(1, bash(f"echo done > {title[-4:]}.txt")), commit("Do it"), say("Done.")
+        )
+    issue = shop.issue(*TITLES)
+
+    def watch(request: Request) -> Answer:
+        found = re.search(r"^orch-\S+$", request.text, re.MULTILINE)
+        assert found, request.text
+        return bash(told(request, "5. Watch", ID=found[0]).replace("90", "2"), "Watch")
+
+    words = {"SOURCE": str(issue), "OPTIONS": "--max-workers 3"}
+    model.when(f"What the user gave: `{issue} --max-workers 3`").plays(
+        as_told("2. Dry run", **words),
+        as_told("4. Start", **words),
+        until("agents succeeded!", watch),
+        say("Three pull requests."),
+    )
+    out, err = claude(f"/amplihack:parallel-orchestrate {issue} --max-workers 3").communicate(
+        timeout=60
+    )
+    assert out.strip() == "Three pull requests.", err
+    assert model.unexpected == []
+    assert len(shop.state["pulls"]) == 3
+    assert shop.place.summary()["exit_code"] == 0
+
+
+def test_a_run_outlives_the_killed_tool_call(
+    shop: Shop, model: ModelServer, claude: Claude, tmp_path: Path
+) -> None:
+    for title in TITLES:
+        model.when(title).plays(
+            slow(2, bash(f"echo done > {title[-4:]}.txt")), commit("Do it"), say("Done.")
+        )
+    issue, group = shop.issue(*TITLES), tmp_path / "group"
+    model.when("What the user gave").plays(
+        bash(
+            f"parallel-orchestrate {issue} --detach --yes && "
+            f"ps -o pgid= -p $$ > {group}.new && mv {group}.new {group} && "
+            f"parallel-orchestrate watch --for 600"
+        )
+    )
+    process = claude(
+        f"/amplihack:parallel-orchestrate {issue}", "--permission-mode", "bypassPermissions"
+    )
+    wait_for(group.exists, "the run to be detached", 20)
+    (lock,) = shop.place.runtime.glob("parallel/*/run.lock")
+    runner = int(lock.read_text(encoding="utf-8"))
+    os.killpg(int(group.read_text()), signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert is_alive(runner)
+    wait_for(lambda: not is_alive(runner), "the run to end", 20)
+    assert shop.place.summary()["successful"] == 3
+    assert len(shop.state["pulls"]) == 3
