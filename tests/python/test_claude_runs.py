@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,6 +229,50 @@ def test_a_usage_limit_pauses_everyone_until_its_reset(shop: Shop, model: ModelS
     assert after.index("You are one of several") < after.index("You were interrupted")
 
 
+def test_a_limit_without_a_reset_pauses_for_a_while(shop: Shop, model: ModelServer) -> None:
+    """So it is with a key: the answer is 429, and nobody says until when."""
+    shop.place.environment["AMPLIHACK_FIRST_PAUSE"] = "0.2"
+    model.when("Add the cart").plays(usage_limit(), *work("cart"))
+    issue = shop.issue("Add the cart")
+    done = shop.run(str(issue))
+    assert done.code == 0, done.err
+    assert "the account's usage limit is reached\nnote: agents start again\n" in done.err
+    assert shop.status(issue, 1)["attempt"] == 1
+
+
+def test_a_session_that_is_gone_is_begun_anew(
+    shop: Shop, model: ModelServer, tmp_path: Path
+) -> None:
+    shop.place.environment |= SUBSCRIBED
+
+    script = model.when("Add the cart").plays(lambda _: usage_limit(2), *work("cart"))
+    issue = shop.issue("Add the cart")
+    command = shop.place.start(str(issue))
+    assert command.stderr is not None
+    while "no agent starts" not in (line := command.stderr.readline()):
+        assert line, "it ended without a pause"
+    shutil.rmtree(tmp_path / ".claude" / "projects")
+    _, err = command.communicate(timeout=20)
+    assert command.returncode == 0, err
+    chosen = [record["session"] for record in journal(shop) if record["type"] == "session_chosen"]
+    assert len(set(chosen)) == 2
+    assert shop.status(issue, 1)["metadata"]["session_id"] == chosen[-1]
+    assert shop.status(issue, 1)["attempt"] == 1
+    assert "You were interrupted" not in script.requests[-1].text
+
+
+def test_it_is_waited_for_while_it_waits_for_its_own_background(
+    shop: Shop, model: ModelServer
+) -> None:
+    later = bash("sleep 2; echo done > cart.txt", "Build", run_in_background=True)
+    model.when("Add the cart").plays(later, say("Started."), say("It is built."))
+    done = shop.run(str(shop.issue("Add the cart")))
+    assert done.code == 0, done.err
+    assert model.unexpected == []
+    (pull,) = shop.state["pulls"]
+    assert "`cart.txt`" in pull["body"]
+
+
 def test_a_hang_ends_at_the_time_limit_with_all_it_started(
     shop: Shop, model: ModelServer, tmp_path: Path
 ) -> None:
@@ -308,6 +353,8 @@ def test_an_agent_over_its_own_budget_fails(shop: Shop, model: ModelServer) -> N
     status = shop.status(issue, 1)
     assert status["error"] == "RESOURCE_ERROR: the agent used up its budget"
     assert status["metadata"]["cost_usd"] > 0.3
+    kept = Path(status["metadata"]["working_dir"]) / "cart.txt"
+    assert kept.read_text() == "half\n", "work that was done is kept"
     assert shop.status(issue, 2)["status"] == "completed"
 
 
