@@ -74,7 +74,8 @@ fn start_batch(state: &State, due: &mut Vec<Body>) {
 }
 
 /// Where an agent met a limit of its provider, the pool waits: until the provider's own time, or
-/// for the first pause, doubled with every one that did not help, up to the longest.
+/// for the first pause, doubled with every one that did not help, up to the longest. A time that is
+/// over (the clocks may differ) is none: agents would meet the same limit without a pause.
 fn pause(state: &State, due: &mut Vec<Body>) {
     let (reason, until) = match state.limit_met {
         None | Some(Again::NoSession) => return,
@@ -84,9 +85,9 @@ fn pause(state: &State, due: &mut Vec<Body>) {
     let doubled = state.start.settings.first_pause * f64::from(1_u32 << state.pauses.min(16));
     let patience = Duration::from_secs_f64(doubled.min(LONGEST_PAUSE)).as_millis();
     let now = state.wall(state.at);
-    let until = match until {
-        Some(seconds) => seconds.saturating_mul(1000),
-        None => now.saturating_add(i64::try_from(patience).unwrap_or(i64::MAX)),
+    let until = match until.map(|seconds| seconds.saturating_mul(1000)) {
+        Some(until) if until > now => until,
+        _ => now.saturating_add(i64::try_from(patience).unwrap_or(i64::MAX)),
     };
     due.push(Body::PoolPaused {
         reason: reason.to_owned(),
@@ -456,6 +457,38 @@ mod tests {
         run.decide();
         run.ran(1);
         assert_eq!(run.state.pauses, 0);
+    }
+
+    #[test]
+    fn a_reset_that_is_over_is_no_reason_to_go_on_at_once() {
+        let mut run = Stepped::new(1, |_| {});
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        sent_away(&mut run, 1, Again::UsageLimit { until: Some(1) });
+        let before = run.state.wall(run.state.at);
+        run.decide();
+        assert_eq!(run.state.paused, Some(before + 60_000));
+    }
+
+    #[test]
+    fn agents_that_meet_one_limit_together_pause_the_pool_once() {
+        let mut run = Stepped::new(3, |_| {});
+        run.file_all();
+        for agent in 1..=3 {
+            run.prepared(agent);
+        }
+        run.decide();
+        sent_away(&mut run, 1, Again::Overloaded);
+        run.decide();
+        let until = run.state.paused;
+        sent_away(&mut run, 2, Again::Overloaded);
+        assert_eq!(run.decide(), []);
+        assert_eq!((run.state.paused, run.state.pauses), (until, 1));
+        let later = 2_000_000_000;
+        sent_away(&mut run, 3, Again::UsageLimit { until: Some(later) });
+        run.decide();
+        assert_eq!(run.state.paused, Some(later * 1000), "a later end is news");
     }
 
     #[test]

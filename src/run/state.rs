@@ -452,8 +452,21 @@ impl State {
             task.resumes = task.session.is_some() && again != Again::NoSession;
             task.overloads += u32::from(again == Again::Overloaded);
         });
-        if again != Again::NoSession {
+        if self.is_news(again) {
             self.limit_met = self.limit_met.max(Some(again));
+        }
+    }
+
+    /// Whether the pool has to pause for this. Agents that were at work when a pause began meet
+    /// the same limit one after another, and only a later end of it is news.
+    fn is_news(&self, again: Again) -> bool {
+        match (again, self.paused) {
+            (Again::NoSession, _) => false,
+            (_, None) => true,
+            (Again::UsageLimit { until: Some(until) }, Some(paused)) => {
+                until.saturating_mul(1000) > paused
+            }
+            (_, Some(_)) => false,
         }
     }
 
