@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,8 +43,13 @@ from orchestration.events import (
 
 pytestmark = needs_claude
 
-SUBSCRIBED = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "made-up"}
-"""With a subscription's token instead of a key, a usage limit comes with its reset."""
+SUBSCRIBED = {
+    "ANTHROPIC_API_KEY": "",
+    "CLAUDE_CODE_OAUTH_TOKEN": "made-up",
+    "AMPLIHACK_FIRST_PAUSE": "1",
+}
+"""With a subscription's token instead of a key, a usage limit comes with its reset. (Where this
+machine is so slow that the reset is over by then, the pause is a second.)"""
 
 DEAR = 50_000
 """Input tokens that cost some 25 cents."""
@@ -81,6 +88,12 @@ def journal(shop: Shop) -> list[dict[str, Any]]:
 def agent_log(shop: Shop, agent: int = 1) -> str:
     (path,) = shop.place.runtime.glob(f"logs/*/agent-{agent}.log")
     return path.read_text(encoding="utf-8")
+
+
+def await_pause(command: subprocess.Popen[str]) -> None:
+    assert command.stderr is not None
+    while "no agent starts" not in (line := command.stderr.readline()):
+        assert line, "it ended without a pause"
 
 
 def test_three_tasks_become_three_pull_requests(shop: Shop, model: ModelServer) -> None:
@@ -240,6 +253,20 @@ def test_a_limit_without_a_reset_pauses_for_a_while(shop: Shop, model: ModelServ
     assert shop.status(issue, 1)["attempt"] == 1
 
 
+def test_an_interrupt_ends_a_pause_too(shop: Shop, model: ModelServer) -> None:
+    shop.place.environment |= SUBSCRIBED
+    model.when("Add the cart").plays(bash("echo half > cart.txt"), usage_limit(3600))
+    issue = shop.issue("Add the cart")
+    command = shop.place.start(str(issue))
+    await_pause(command)
+    command.send_signal(signal.SIGINT)
+    _, err = command.communicate(timeout=5)
+    assert command.returncode == 130, err
+    assert shop.status(issue, 1)["error"].startswith("CANCELLED: ")
+    kept = Path(shop.status(issue, 1)["metadata"]["working_dir"]) / "cart.txt"
+    assert kept.read_text() == "half\n"
+
+
 def test_a_session_that_is_gone_is_begun_anew(
     shop: Shop, model: ModelServer, tmp_path: Path
 ) -> None:
@@ -248,9 +275,7 @@ def test_a_session_that_is_gone_is_begun_anew(
     script = model.when("Add the cart").plays(lambda _: usage_limit(2), *work("cart"))
     issue = shop.issue("Add the cart")
     command = shop.place.start(str(issue))
-    assert command.stderr is not None
-    while "no agent starts" not in (line := command.stderr.readline()):
-        assert line, "it ended without a pause"
+    await_pause(command)
     shutil.rmtree(tmp_path / ".claude" / "projects")
     _, err = command.communicate(timeout=20)
     assert command.returncode == 0, err

@@ -120,6 +120,31 @@ def test_a_whole_detached_run_is_driven_from_inside(
     assert shop.place.summary()["exit_code"] == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_agents_know_nothing_of_the_claude_code_around_the_command(
+    shop: Shop, model: ModelServer, claude: Claude, tmp_path: Path
+) -> None:
+    outer, inner = tmp_path / "outer", tmp_path / "inner"
+    issue = shop.issue("Add the cart")
+    model.when("Run it").plays(
+        bash(f"env -0 > {outer}; parallel-orchestrate {issue} --yes"), say("It ran.")
+    )
+    model.when("Add the cart").plays(
+        bash(f"cat /proc/$PPID/environ > {inner}; echo done > cart.txt"), say("Done.")
+    )
+    claude("Run it", "--permission-mode", "bypassPermissions").communicate(timeout=30)
+    assert shop.place.summary()["successful"] == 1
+
+    def names(path: Path) -> set[str]:
+        return {line.partition("=")[0] for line in path.read_text().split("\0")}
+
+    added = names(outer) - set(shop.place.environment)
+    marks = {name for name in added if "CLAUDE" in name or name == "AI_AGENT"}
+    assert len(marks) > 5
+    # How much effort is made is no sign of nesting.
+    assert marks & names(inner) <= {"CLAUDE_EFFORT"}
+
+
 def test_a_run_outlives_the_killed_tool_call(
     shop: Shop, model: ModelServer, claude: Claude, tmp_path: Path
 ) -> None:
