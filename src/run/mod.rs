@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`options`] | what may be asked of it | yes |
 //! | [`origin`], [`remote`] | where tasks come from, and where they are filed | no |
+//! | [`again`], [`judge`] | which earlier run goes on, else which tasks there are | no |
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
@@ -21,6 +22,7 @@
 //! | [`status`] | status files | yes |
 //! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
+pub mod again;
 pub mod driver;
 pub mod earlier;
 pub mod event;
@@ -29,6 +31,7 @@ pub mod handle;
 pub mod hearing;
 pub mod history;
 pub mod journal;
+mod judge;
 pub mod lock;
 pub mod machine;
 pub mod operation;

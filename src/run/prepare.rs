@@ -12,20 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
-use crate::forge::github::address::IssueAddress;
-use crate::forge::{ForgeError, Issue, Reply, Request, State as IssueState};
-use crate::plan::{self, IssueRef, Plan, PlanError, Target, Tree, Validation, Verdict};
+use crate::plan::{self, Plan, PlanError, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
-use crate::workspace::{Base, Layout, Master, Workspace};
+use crate::workspace::{Base, Layout, Workspace};
 
-use super::earlier::{self, Earlier};
+use super::again::{TakenUp, never_run, take_up, whose};
+use super::earlier;
+use super::judge::Judged;
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
-use super::origin::{Origin, Search, read_plan, unexpected};
-use super::record::Start;
+use super::origin::{Origin, Search, read_plan};
 use super::remote::Clone;
 use super::resources::Resources;
-use super::resumption::{Rerun, Which};
 use super::surroundings::{
     Environment, find_executable, find_git, identity_is_set, layout, variable,
 };
@@ -51,8 +49,8 @@ pub struct Prepared {
     pub(super) environment: Vec<(OsString, OsString)>,
     /// The lock of the master issue, where that exists.
     pub(super) lock: Option<Lock>,
-    /// The earlier orchestration that is taken up again, and which of its tasks run.
-    pub(super) taken_up: Option<(Earlier, Vec<Rerun>)>,
+    /// The earlier orchestration that goes on.
+    pub(super) taken_up: Option<TakenUp>,
     /// The titles of the open issues that tasks adopt, by number.
     pub(super) adopted: BTreeMap<u64, String>,
 }
@@ -118,63 +116,39 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         clone,
     }
     .find(&parsed)?;
-    let master = origin
-        .master
-        .as_ref()
-        .map(|master| origin.label(master.number));
-    let lock = match master {
-        Some(master) if !options.dry_run => Some(Lock::take(&layout.run_lock(master))?),
-        _ => None,
-    };
-    let taken_up = match master {
-        Some(master) if !options.dry_run => {
-            take_up(source, earlier::of_master(&layout, master)?, &options, only)?
-        }
-        None if options.retry => return Err(never_run(source)),
-        _ => None,
-    };
-    let (options, resolved, layout) = match &taken_up {
-        Some((earlier, _)) => {
-            let start = &earlier.state.start;
-            let options = options.inherit(&start.settings);
-            let resolved = options.resolve(lookup)?;
+    let (lock, taken_up) = lock_and_look_back(source, &origin, &layout, &options, only)?;
+    let (options, layout) = match &taken_up {
+        Some(taken_up) => {
+            let start = &taken_up.earlier.state.start;
             let layout = layout.with_worktrees(Path::new(&start.worktrees));
-            (options, resolved, layout)
+            (options.inherit(&start.settings), layout)
         }
-        None => (options, resolved, layout),
+        None => (options, layout),
     };
+    let resolved = options.resolve(lookup)?;
     let Judged {
         plan,
         mut validation,
         adopted,
         base,
-    } = match &taken_up {
-        // It was judged when it began.
-        Some((earlier, _)) => Judged::begun(&earlier.state.start),
-        None => {
-            let base = match &origin.remote {
-                Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
-                None => workspace.base(options.base.as_deref())?,
-            };
-            let judged = Judged::new(&origin, source, &workspace, base)?;
-            if !options.dry_run {
-                origin.forge.check_access()?;
-            }
-            check_resources(judged, &workspace, &layout, resolved.max_workers)?
+    } = if let Some(taken_up) = &taken_up {
+        Judged::begun(&taken_up.earlier.state.start)
+    } else {
+        let base = match &origin.remote {
+            Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
+            None => workspace.base(options.base.as_deref())?,
+        };
+        let judged = Judged::new(&origin, source, &workspace, base)?;
+        if !options.dry_run {
+            origin.forge.check_access()?;
         }
+        check_resources(judged, &workspace, &layout, resolved.max_workers)?
     };
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     Ok(Prepared {
         taken_up,
         source: source.to_owned(),
-        notices: agent
-            .notices()
-            .iter()
-            .chain(&validation.resources)
-            // Warnings are shown as such.
-            .filter(|line| !validation.warnings.contains(line))
-            .cloned()
-            .collect(),
+        notices: notices(&agent, &validation),
         adopted: adopted
             .into_iter()
             .map(|(number, issue)| (number, issue.title))
@@ -194,120 +168,38 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     })
 }
 
-/// The tasks, and what is known of them.
-struct Judged {
-    plan: Plan,
-    validation: Validation,
-    adopted: BTreeMap<u64, Issue>,
-    base: Base,
-}
-
-impl Judged {
-    fn new(origin: &Origin, source: &str, workspace: &Workspace, base: Base) -> Result<Self> {
-        let mut plan = read_tasks(origin, source)?;
-        let adopted = adopted(origin, &mut plan)?;
-        let tree = Tree::new(workspace.tree(&base.commit)?);
-        let mut validation = plan::validate(&plan, Some(&tree));
-        warn_of_strangers(&mut validation, origin, &adopted);
-        refuse_too_many(origin, &plan)?;
-        Ok(Self {
-            plan,
-            validation,
-            adopted,
-            base,
-        })
-    }
-
-    fn begun(start: &Start) -> Self {
-        let plan = Plan::default();
-        Self {
-            validation: plan::validate(&plan, None),
-            plan,
-            adopted: BTreeMap::new(),
-            base: Base {
-                name: start.base.clone(),
-                commit: start.base_commit.clone(),
-            },
-        }
-    }
-}
-
-/// For a retry SOURCE may be a sub-issue: its master, and the agent that it belongs to.
-fn whose(layout: &Layout, source: Source) -> (Source, Option<u32>) {
-    let is_master = |master| layout.parallel(master).is_dir();
-    match &source {
-        Source::Local(number) if !is_master(Master::Local(*number)) => {
-            match earlier::of_sub_issue(layout, Master::Local(*number)) {
-                Some((master, agent)) => (Source::Local(master.number()), Some(agent)),
-                None => (source, None),
-            }
-        }
-        Source::Issue(text) => {
-            let Ok(address) = IssueAddress::parse(text) else {
-                return (source, None);
-            };
-            let issue = Master::GitHub(address.number);
-            if is_master(issue) {
-                return (source, None);
-            }
-            match earlier::of_sub_issue(layout, issue) {
-                Some((master, agent)) => {
-                    let number = master.number();
-                    let text = match address.repository {
-                        Some((_, owner, name)) => format!("{owner}/{name}#{number}"),
-                        None => number.to_string(),
-                    };
-                    (Source::Issue(text), Some(agent))
-                }
-                None => (source, None),
-            }
-        }
-        _ => (source, None),
-    }
-}
-
-/// The orchestration that is to be taken up again, if one is (DESIGN section 8, "Running again").
-fn take_up(
+/// Locks the master issue where it exists, and looks whether an earlier orchestration of it goes
+/// on. A dry run does neither.
+fn lock_and_look_back(
     source: &str,
-    mut earlier: Vec<Earlier>,
+    origin: &Origin,
+    layout: &Layout,
     options: &Options,
     only: Option<u32>,
-) -> Result<Option<(Earlier, Vec<Rerun>)>> {
-    let Some(latest) = earlier.pop() else {
+) -> Result<(Option<Lock>, Option<TakenUp>)> {
+    if options.dry_run {
+        return Ok((None, None));
+    }
+    let Some(master) = &origin.master else {
         return if options.retry {
             Err(never_run(source))
         } else {
-            Ok(None)
+            Ok((None, None))
         };
     };
-    let broken_off = latest.state.is_broken_off();
-    if options.retry {
-        let which = only.map_or(Which::Failed, Which::Only);
-        let reruns = latest.state.reruns(which);
-        if reruns.is_empty() && !broken_off {
-            let id = &latest.state.start.orchestration;
-            return Err(Error::NothingToRetry {
-                source_name: source.to_owned(),
-                reason: match only {
-                    Some(agent) => format!("Agent-{agent} succeeded in {id}"),
-                    None => format!("every task succeeded in {id}"),
-                },
-            });
-        }
-        Ok(Some((latest, reruns)))
-    } else if broken_off && !options.new {
-        let reruns = latest.state.reruns(Which::BrokenOff);
-        Ok(Some((latest, reruns)))
-    } else {
-        Ok(None)
-    }
+    let master = origin.label(master.number);
+    let lock = Lock::take(&layout.run_lock(master))?;
+    let earlier = earlier::of_master(layout, master)?;
+    Ok((Some(lock), take_up(source, earlier, options, only)?))
 }
 
-fn never_run(source: &str) -> Error {
-    Error::NothingToRetry {
-        source_name: source.to_owned(),
-        reason: "it was never orchestrated here".to_owned(),
-    }
+/// What a person should know beforehand; warnings are shown as such.
+fn notices(agent: &Agent, validation: &Validation) -> Vec<String> {
+    let lines = agent.notices().iter().chain(&validation.resources);
+    lines
+        .filter(|line| !validation.warnings.contains(line))
+        .cloned()
+        .collect()
 }
 
 /// The user's git, with what is known about how to run it.
@@ -318,45 +210,6 @@ fn user_git(path: PathBuf, workspace: &Workspace, environment: &Environment) -> 
         .any(|name| variable(environment, name).is_some())
         || workspace.ssh_is_set()?;
     Ok(Git::new(path, ssh_is_set, identity_is_set))
-}
-
-/// The tasks of the text, and those that are sub-issues of the master already.
-fn read_tasks(origin: &Origin, source: &str) -> Result<Plan> {
-    let foreign: Vec<_> = origin.foreign_sub_issues().collect();
-    let mut plan = match (parse(&origin.text, Some(source)), &origin.master) {
-        (Ok(plan), _) => plan,
-        (Err(_), Some(master)) if !foreign.is_empty() => {
-            Plan::of_issues(&master.title, &master.body)
-        }
-        (Err(error), _) => return Err(error),
-    };
-    own_references(origin, &mut plan);
-    plan.adopt(
-        foreign
-            .iter()
-            .map(|issue| (issue.number, &*issue.title, &*issue.body)),
-    );
-    Ok(plan)
-}
-
-/// `octo/shop#12` in an issue of octo/shop is #12.
-fn own_references(origin: &Origin, plan: &mut Plan) {
-    let Some(remote) = &origin.remote else { return };
-    let own = remote.repository.to_string();
-    let shorten = |issue: &mut IssueRef| {
-        let named = issue.repository.as_deref();
-        if named.is_some_and(|named| named.eq_ignore_ascii_case(&own)) {
-            issue.repository = None;
-        }
-    };
-    for task in &mut plan.tasks {
-        task.adopts.iter_mut().for_each(shorten);
-        for dependency in &mut task.depends_on {
-            if let Target::Issue(issue) = &mut dependency.to {
-                shorten(issue);
-            }
-        }
-    }
 }
 
 impl Prepared {
@@ -508,111 +361,6 @@ fn refuse_unspeakable(layout: &Layout) -> Result<()> {
         }),
         None => Ok(()),
     }
-}
-
-/// The open issues that tasks adopt, by number. Closed ones count as done, and nobody waits for
-/// them.
-fn adopted(origin: &Origin, plan: &mut Plan) -> Result<BTreeMap<u64, Issue>> {
-    let mut open = BTreeMap::new();
-    for task in &plan.tasks {
-        let Some(reference) = &task.adopts else {
-            continue;
-        };
-        let refuse = |reason: String| Error::CannotAdopt {
-            task: task.index,
-            reason,
-        };
-        if reference.repository.is_some() {
-            return Err(refuse(format!("{reference} is in another repository")));
-        }
-        match look_up(origin, reference.number)? {
-            Some(issue) if issue.state == IssueState::Open => {
-                open.insert(reference.number, issue);
-            }
-            Some(_) => {}
-            None => {
-                let forge = origin.remote.as_ref().map_or_else(
-                    || "the local forge".to_owned(),
-                    |remote| remote.repository.to_string(),
-                );
-                return Err(refuse(format!("{reference} is no issue of {forge}")));
-            }
-        }
-    }
-    for task in &mut plan.tasks {
-        let waits = std::mem::take(&mut task.depends_on);
-        for dependency in waits {
-            let is_closed = match &dependency.to {
-                Target::Issue(issue) if issue.repository.is_none() => {
-                    look_up(origin, issue.number)?
-                        .is_some_and(|issue| issue.state != IssueState::Open)
-                }
-                _ => false,
-            };
-            if !is_closed {
-                task.depends_on.push(dependency);
-            }
-        }
-    }
-    Ok(open)
-}
-
-/// An issue of the master's forge, asked for only where it is not known.
-fn look_up(origin: &Origin, number: u64) -> Result<Option<Issue>> {
-    let known = origin.sub_issues.iter().chain(&origin.master);
-    if let Some(issue) = known.into_iter().find(|issue| issue.number == number) {
-        return Ok(Some(issue.clone()));
-    }
-    match origin.forge.perform(&Request::Issue { number }) {
-        Ok(Reply::Issue(issue)) => Ok(Some(issue)),
-        Ok(other) => Err(unexpected(&other)),
-        Err(ForgeError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What somebody wrote who may not write to the repository is not to be run unseen.
-fn warn_of_strangers(validation: &mut Validation, origin: &Origin, adopted: &BTreeMap<u64, Issue>) {
-    let Some(remote) = &origin.remote else { return };
-    for issue in origin.master.iter().chain(adopted.values()) {
-        if let Some(stranger) = &issue.stranger {
-            validation.warnings.push(format!(
-                "issue #{} was written by {stranger}, who may not write to {}",
-                issue.number, remote.repository
-            ));
-            if validation.verdict == Verdict::Proceed {
-                validation.verdict = Verdict::Warn;
-            }
-        }
-    }
-}
-
-/// GitHub links so many sub-issues to one issue, and no more.
-const MOST_SUB_ISSUES: usize = 100;
-
-fn refuse_too_many(origin: &Origin, plan: &Plan) -> Result<()> {
-    if origin.remote.is_none() {
-        return Ok(());
-    }
-    let linked = origin.sub_issues.len();
-    let is_linked = |number| origin.sub_issues.iter().any(|issue| issue.number == number);
-    let ours = origin.sub_issues.iter().filter_map(|issue| {
-        let marker = issue.marker.as_ref()?;
-        marker.task.as_deref()
-    });
-    let ours: Vec<_> = ours.collect();
-    let new = plan.tasks.iter().filter(|task| match &task.adopts {
-        Some(issue) => !is_linked(issue.number),
-        None => !ours.contains(&&*plan::key(&task.title, task.occurrence)),
-    });
-    let total = linked + new.count();
-    if total > MOST_SUB_ISSUES {
-        return Err(Error::TooManySubIssues {
-            total,
-            most: MOST_SUB_ISSUES,
-        });
-    }
-    Ok(())
 }
 
 fn join(numbers: &[u32], between: &str) -> String {

@@ -16,6 +16,7 @@ use crate::workspace::Master;
 use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
 use crate::world::real::{RealWorld, Setting, create_folder, wall};
 
+use super::again::TakenUp;
 use super::earlier::{self, Earlier};
 use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
@@ -24,7 +25,7 @@ use super::operation::Site;
 use super::origin::unexpected;
 use super::prepare::Prepared;
 use super::record::{Body, Filed, Settings, Start, TaskSpec};
-use super::resumption::{Rerun, Resumption};
+use super::resumption::Resumption;
 use super::state::State;
 use super::summary::Summary;
 use super::surroundings::secrets;
@@ -72,8 +73,8 @@ impl Prepared {
         }
         ensure_runtime(self.workspace.root())?;
         exclude_own_files(self.workspace.common_dir())?;
-        if let Some((earlier, reruns)) = self.taken_up.take() {
-            return self.take_up(earlier, reruns, listener);
+        if let Some(taken_up) = self.taken_up.take() {
+            return self.take_up(taken_up, listener);
         }
         let (master, lock) = self.file_master()?;
         let label = self.origin.label(master.number);
@@ -124,8 +125,7 @@ impl Prepared {
     /// Goes on in the journal of an earlier orchestration, once nothing of that lives any more.
     fn take_up(
         mut self,
-        earlier: Earlier,
-        tasks: Vec<Rerun>,
+        taken_up: TakenUp,
         listener: impl FnMut(Event) + Send + 'static,
     ) -> Result<Next> {
         let Earlier {
@@ -133,7 +133,7 @@ impl Prepared {
             state,
             seq,
             good_bytes,
-        } = earlier;
+        } = taken_up.earlier;
         let lock = self.lock.take().ok_or_else(|| Error::Engine {
             reason: "an orchestration is taken up without its lock".to_owned(),
         })?;
@@ -146,7 +146,7 @@ impl Prepared {
             retry: self.options.retry,
             successful: state.tasks.iter().filter(|task| task.succeeded()).count(),
             total: state.tasks.len(),
-            tasks,
+            tasks: taken_up.reruns,
             settings: self.settings(),
             engine: engine_mark()?,
         };

@@ -42,6 +42,10 @@ pub fn end_leftovers(mark: &str) -> bool {
         if clock::now() >= until {
             return false;
         }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "nothing tells when a stranger's last process is gone"
+        )]
         std::thread::sleep(PAUSE);
     }
     true

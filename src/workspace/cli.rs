@@ -421,12 +421,11 @@ pub fn remote_head(stdout: &str) -> Option<(String, String)> {
     for line in stdout.lines() {
         let (what, reference) = line.split_once('\t')?;
         let branch = |reference: &str| reference.strip_prefix("refs/heads/").map(str::to_owned);
-        match what.strip_prefix("ref: ") {
-            Some(target) => name = branch(target),
-            None => {
-                commit = Some(what.to_owned());
-                name = name.or_else(|| branch(reference));
-            }
+        if let Some(target) = what.strip_prefix("ref: ") {
+            name = branch(target);
+        } else {
+            commit = Some(what.to_owned());
+            name = name.or_else(|| branch(reference));
         }
     }
     Some((name?, commit?))

@@ -64,7 +64,7 @@ fn world(seed: u64, start: &Start) -> SimWorld {
 /// How one program came to its end.
 enum End {
     /// By itself.
-    Outcome(Result<Outcome, Error>),
+    Outcome(Box<Result<Outcome, Error>>),
     /// It was killed.
     Killed,
 }
@@ -78,8 +78,8 @@ fn program(world: &mut SimWorld, start: &Start, which: Option<Which>) -> End {
         read.records
     });
     let records = records.unwrap_or_else(|corrupt| panic!("{corrupt}"));
-    let driver = move || match (State::replay(&records), which) {
-        (Some(state), Some(which)) => {
+    let driver = move || {
+        if let (Some(state), Some(which)) = (State::replay(&records), which) {
             let resumption = Resumption {
                 retry: which == Which::Failed,
                 tasks: state.reruns(which),
@@ -89,17 +89,15 @@ fn program(world: &mut SimWorld, start: &Start, which: Option<Which>) -> End {
                 engine: String::new(),
             };
             let seq = records.last().map_or(0, |record| record.seq);
-            Driver::resume(world, site, state, seq, resumption)
+            return Driver::resume(world, site, state, seq, resumption);
         }
-        _ => {
-            world.journal.clear();
-            world.synced = 0;
-            Driver::begin(world, site, start.clone(), Vec::new())
-        }
+        world.journal.clear();
+        world.synced = 0;
+        Driver::begin(world, site, start.clone(), Vec::new())
     };
     let run = AssertUnwindSafe(|| driver().and_then(Driver::run));
     match catch_unwind(run) {
-        Ok(outcome) => End::Outcome(outcome),
+        Ok(outcome) => End::Outcome(Box::new(outcome)),
         Err(cause) if cause.is::<Crash>() => End::Killed,
         Err(cause) => resume_unwind(cause),
     }
@@ -127,7 +125,7 @@ fn run(seed: u64) -> (Vec<String>, u64) {
     let End::Outcome(outcome) = end else {
         unreachable!("it is not killed any more")
     };
-    let mut broken = judge(&world, &start, seed, outcome);
+    let mut broken = judge(&world, &start, seed, *outcome);
     broken.extend(mend(&mut world, &start));
     (broken, programs)
 }
@@ -219,7 +217,10 @@ fn mend(world: &mut SimWorld, start: &Start) -> Vec<String> {
     let mut start = start.clone();
     start.settings.timeout = None;
     let before = world.processes.violations.len();
-    let End::Outcome(Ok(outcome)) = program(world, &start, Some(Which::Failed)) else {
+    let End::Outcome(outcome) = program(world, &start, Some(Which::Failed)) else {
+        return vec!["a kind world kills".to_owned()];
+    };
+    let Ok(outcome) = *outcome else {
         return vec!["a retry in a kind world broke".to_owned()];
     };
     let mut broken = world.processes.violations.split_off(before);
