@@ -97,8 +97,7 @@ pub(super) fn take_up(
     }
 }
 
-/// That there is nothing to retry.
-pub(super) fn never_run(source: &str) -> Error {
+fn never_run(source: &str) -> Error {
     Error::NothingToRetry {
         source_name: source.to_owned(),
         reason: "it was never orchestrated here".to_owned(),

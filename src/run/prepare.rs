@@ -16,8 +16,8 @@ use crate::plan::{self, Plan, PlanError, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
 use crate::workspace::{Base, Layout, Workspace};
 
-use super::again::{TakenUp, never_run, take_up, whose};
-use super::earlier;
+use super::again::{TakenUp, take_up, whose};
+use super::earlier::{self, Earlier};
 use super::judge::Judged;
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
@@ -116,7 +116,9 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         clone,
     }
     .find(&parsed)?;
-    let (lock, taken_up) = lock_and_look_back(source, &origin, &layout, &options, only)?;
+    let earlier = look_back(&origin, &layout, &options)?;
+    let known = marks(&earlier);
+    let taken_up = take_up(source, earlier, &options, only)?;
     let (options, layout) = match &taken_up {
         Some(taken_up) => {
             let start = &taken_up.earlier.state.start;
@@ -145,6 +147,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         check_resources(judged, &workspace, &layout, resolved.max_workers)?
     };
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
+    let lock = lock(&origin, &layout, &options, &known)?;
     Ok(Prepared {
         taken_up,
         source: source.to_owned(),
@@ -168,29 +171,39 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
     })
 }
 
-/// Locks the master issue where it exists, and looks whether an earlier orchestration of it goes
-/// on. A dry run does neither.
-fn lock_and_look_back(
-    source: &str,
+/// The earlier orchestrations of the master issue, oldest first, where it exists. A dry run asks
+/// for none.
+fn look_back(origin: &Origin, layout: &Layout, options: &Options) -> Result<Vec<Earlier>> {
+    match &origin.master {
+        Some(master) if !options.dry_run => earlier::of_master(layout, origin.label(master.number)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Locks the master issue where it exists, last of all, since that makes a file. What was decided
+/// before has to hold still.
+fn lock(
     origin: &Origin,
     layout: &Layout,
     options: &Options,
-    only: Option<u32>,
-) -> Result<(Option<Lock>, Option<TakenUp>)> {
-    if options.dry_run {
-        return Ok((None, None));
-    }
-    let Some(master) = &origin.master else {
-        return if options.retry {
-            Err(never_run(source))
-        } else {
-            Ok((None, None))
-        };
+    known: &[(PathBuf, u64)],
+) -> Result<Option<Lock>> {
+    let Some(master) = origin.master.as_ref().filter(|_| !options.dry_run) else {
+        return Ok(None);
     };
-    let master = origin.label(master.number);
-    let lock = Lock::take(&layout.run_lock(master))?;
-    let earlier = earlier::of_master(layout, master)?;
-    Ok((Some(lock), take_up(source, earlier, options, only)?))
+    let path = layout.run_lock(origin.label(master.number));
+    let lock = Lock::take(&path)?;
+    if marks(&look_back(origin, layout, options)?) != known {
+        // One that ran meanwhile has just ended.
+        return Err(Error::Locked { pid: 0, path });
+    }
+    Ok(Some(lock))
+}
+
+/// Which orchestrations there are, and how far each has come.
+fn marks(earlier: &[Earlier]) -> Vec<(PathBuf, u64)> {
+    let mark = |earlier: &Earlier| (earlier.journal.clone(), earlier.seq);
+    earlier.iter().map(mark).collect()
 }
 
 /// What a person should know beforehand; warnings are shown as such.

@@ -103,8 +103,8 @@ def test_an_exception_of_a_signal_handler_leaves_no_log_open(make):
     previous = signal.signal(signal.SIGALRM, handler)
     try:
         for _ in range(200):
-            signal.setitimer(signal.ITIMER_REAL, 0.0001)
             with pytest.raises(FromHandlerError):
+                signal.setitimer(signal.ITIMER_REAL, 0.0001)
                 collections.deque(map(process.log, itertools.repeat("again")), maxlen=0)
     finally:
         signal.signal(signal.SIGALRM, previous)

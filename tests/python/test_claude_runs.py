@@ -239,7 +239,7 @@ def test_a_usage_limit_pauses_everyone_until_its_reset(shop: Shop, model: ModelS
     # The same session goes on: what was done before the limit is in the conversation.
     after = limited.requests[2].text
     assert "Write cart.txt" in json.dumps(limited.requests[2].body["messages"])
-    assert after.index("You are one of several") < after.index("You were interrupted")
+    assert after.index("You are one of several") < after.index("You worked on this task before")
 
 
 def test_a_limit_without_a_reset_pauses_for_a_while(shop: Shop, model: ModelServer) -> None:

@@ -198,7 +198,7 @@ class TestTokenStaysHome:
         shop.issue("Add a")
         with another_host() as (url, heard):
             shop.github.fail("redirect", status=status, location=f"{url}/api/v3/x", count=None)
-            refuses(shop, "redirects to localhost", hint="remote")
+            refuses(shop, "points to localhost", hint="remote")
         assert [token for token in heard if token != "none"] == []
 
     def test_another_host_does_not_get_the_token_of_github(self, shop: Shop) -> None:

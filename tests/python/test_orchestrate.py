@@ -27,6 +27,7 @@ HEAD = {"v": 1, "time": "2026-01-01T12:00:00.000Z", "orchestration": "orch-local
 
 PREPARED = {
     "source": "plan.md",
+    "is_issue": False,
     "plan": {"title": "Plan", "tasks": [{"index": 1, "title": "Add login"}]},
     "validation": {"verdict": "proceed", "dependencies": []},
     "warnings": [],
