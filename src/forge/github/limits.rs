@@ -21,7 +21,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 const SECONDARY_WAIT: Duration = Duration::from_secs(60);
 
-/// After a reset everybody comes at once: up to so much later is early enough.
+/// After a reset everybody comes at once: up to so much later is early enough, and after a short
+/// wait up to half of it.
 const SPREAD: Duration = Duration::from_secs(5);
 
 /// What came back.
@@ -144,7 +145,8 @@ impl Patience {
             }
         };
         // A full second more, since GitHub's times are cut to seconds.
-        let until = over.saturating_add(Duration::from_secs(1) + SPREAD.mul_f64(unit(jitter)));
+        let spread = SPREAD.min(over.saturating_sub(now) / 2);
+        let until = over.saturating_add(Duration::from_secs(1) + spread.mul_f64(unit(jitter)));
         if over > since + LONGEST_LIMIT {
             return Next::GiveUp { until: Some(over) };
         }

@@ -305,9 +305,9 @@ class FakeGitHub:
         """
         self.faults.add(Fault.of(kind, **more), method, path, skip, count)
 
-    def fail_randomly(self, percent, *, seed=0, kinds=RECOVERABLE, in_a_row=2):
-        """Spoil a share of all requests, in ways that a client gets over."""
-        self.faults.randomly(percent, seed, kinds, in_a_row)
+    def fail_randomly(self, percent, *, seed=0, kinds=RECOVERABLE, in_a_row=2, path=""):
+        """Spoil a share of all requests, in ways that a client gets over; `path` as in `fail`."""
+        self.faults.randomly(percent, seed, kinds, in_a_row, path)
 
     def clear_faults(self):
         self.faults.clear()

@@ -109,8 +109,11 @@ class Chance:
     seed: int
     faults: list[Fault]
     in_a_row: int
+    path: re.Pattern[str]
 
     def draw(self, method, path, nth):
+        if not self.path.search(path):
+            return None
         key = f"{self.seed} {method} {path} {nth}".encode()
         chance = random.Random(zlib.crc32(key))
         return chance.choice(self.faults) if chance.random() * 100 < self.percent else None
@@ -131,10 +134,10 @@ class Faults:
             rule = Rule(fault, re.compile(method, re.IGNORECASE), re.compile(path), skip, count)
             self._rules.append(rule)
 
-    def randomly(self, percent, seed, kinds=RECOVERABLE, in_a_row=2):
+    def randomly(self, percent, seed, kinds=RECOVERABLE, in_a_row=2, path=""):
         with self._lock:
             faults = [Fault.of(k) if isinstance(k, (int, str)) else k for k in kinds]
-            self._chance = Chance(percent, seed, faults, in_a_row)
+            self._chance = Chance(percent, seed, faults, in_a_row, re.compile(path))
             self._made, self._row = {}, {}
 
     def clear(self):
