@@ -159,7 +159,8 @@ class Orchestration:
         """Parses, validates and checks. Creates nothing.
 
         Returns:
-            `{"plan", "validation", "warnings", "needs_confirmation", "notice"}`.
+            `{"source", "is_issue", "plan", "validation", "warnings", "needs_confirmation",
+            "notice"}`.
 
         Raises:
             OrchestrationError: The run is refused.
@@ -174,6 +175,9 @@ class Orchestration:
         Raises:
             StopIteration: The last event was handed out before.
         """
+
+    def interrupt(self) -> None:
+        """Ends `prepare` or `start` early: they fail. Later it does nothing."""
 
     def cancel(self, exit_code: int) -> None:
         """Asks all agents to stop; a second call kills them. Returns at once."""

@@ -136,6 +136,7 @@ class Run:
         the events passes it on to the engine.
         """
         self._cancels.append(exit_code)
+        self._native.interrupt()
 
     def drain(self) -> None:
         """Waits until the run is over and reaped. Ctrl-C while waiting kills what is left."""

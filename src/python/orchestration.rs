@@ -1,7 +1,9 @@
 //! Orchestrations, plans and their lines, as Python drives them. JSON goes in and out: its shapes
 //! are the crate's own types, which Python's data classes mirror.
 
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -16,8 +18,12 @@ use crate::report::console::{Console, Mode};
 use crate::report::dry_run::dry_run;
 use crate::run::event::Event;
 use crate::run::handle::{Handle, Seen};
+use crate::run::interruption::Interruption;
 use crate::run::options::Options;
 use crate::run::prepare::{self, Preview, prepare};
+
+/// How often a wait looks for signals.
+const SIGNAL_CHECK: Duration = Duration::from_millis(50);
 
 /// One orchestration.
 #[pyclass(name = "Orchestration", module = "orchestration._core", frozen)]
@@ -26,6 +32,7 @@ pub(super) struct PyOrchestration {
     options: Options,
     text: Option<String>,
     stage: Mutex<Stage>,
+    interruption: Interruption,
 }
 
 /// How far it has come.
@@ -49,25 +56,40 @@ impl PyOrchestration {
             options,
             text,
             stage: Mutex::new(Stage::New),
+            interruption: Interruption::default(),
         })
     }
 
     fn prepare(&self, py: Python<'_>) -> PyResult<String> {
         watcher::announce(py)?;
         let (source, options, text) = (&self.source, self.options.clone(), self.text.clone());
-        let prepared = py.detach(|| prepare(source, text, options))?;
+        let ended = &self.interruption;
+        let prepared = self.interruptible(py, || prepare(source, text, options, ended));
+        let prepared = prepared.map_err(|(signal, _)| signal)??;
         let preview = json(&prepared.preview())?;
         *self.lock() = Stage::Prepared(Box::new(prepared));
         Ok(preview)
     }
 
     /// The caller has had the warnings accepted.
+    ///
+    /// Where a signal's exception comes out of it, the run may be at work all the same, as one
+    /// can see by its events.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         let mut stage = self.lock();
         match std::mem::replace(&mut *stage, Stage::Over) {
             Stage::Prepared(prepared) => {
-                let handle = py.detach(|| Handle::start(prepared.accept_warnings()))?;
-                *stage = Stage::Started(handle);
+                let started = self.interruptible(py, || Handle::start(prepared.accept_warnings()));
+                self.interruption.release();
+                match started {
+                    Ok(handle) => *stage = Stage::Started(handle?),
+                    Err((signal, handle)) => {
+                        if let Some(Ok(handle)) = handle {
+                            *stage = Stage::Started(handle);
+                        }
+                        return Err(signal);
+                    }
+                }
                 Ok(())
             }
             other => {
@@ -81,7 +103,8 @@ impl PyOrchestration {
         let timeout = Duration::try_from_secs_f64(timeout).unwrap_or(Duration::MAX);
         let seen = py.detach(|| match &*self.lock() {
             Stage::Started(handle) => Some(handle.next(timeout)),
-            _ => None,
+            Stage::Over => Some(Seen::End),
+            Stage::New | Stage::Prepared(_) => None,
         });
         match seen {
             Some(Seen::Event(event)) => json(&event).map(Some),
@@ -89,6 +112,12 @@ impl PyOrchestration {
             Some(Seen::End) => Err(PyStopIteration::new_err(())),
             None => Err(out_of_turn("next() comes after start()")),
         }
+    }
+
+    /// Ends `prepare` or `start` early: they fail. It comes from a signal handler, or from
+    /// another thread.
+    fn interrupt(&self, py: Python<'_>) {
+        py.detach(|| self.interruption.fire());
     }
 
     fn cancel(&self, py: Python<'_>, exit_code: u8) {
@@ -115,6 +144,35 @@ impl PyOrchestration {
 }
 
 impl PyOrchestration {
+    /// Works on a thread beside this one, which looks for signals meanwhile. The exception of a
+    /// handler ends the work; it comes with what the work led to.
+    fn interruptible<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce() -> T + Send,
+    ) -> Result<T, (PyErr, Option<T>)> {
+        thread::scope(|scope| {
+            let (teller, mut result) = channel();
+            scope.spawn(move || {
+                // The receiver is right here.
+                let _ = teller.send(work());
+            });
+            loop {
+                let waiting = &mut result;
+                match py.detach(move || waiting.recv_timeout(SIGNAL_CHECK)) {
+                    Ok(done) => return Ok(done),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    // It panicked, and so does the scope.
+                    Err(RecvTimeoutError::Disconnected) => return Err((gone(), None)),
+                }
+                if let Err(signal) = py.check_signals() {
+                    self.interruption.fire();
+                    return Err((signal, py.detach(move || result.recv().ok())));
+                }
+            }
+        })
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,6 +236,13 @@ pub(super) fn validate(py: Python<'_>, plan: &str, repo: Option<&str>) -> PyResu
 
 pub(super) fn json(value: &impl Serialize) -> PyResult<String> {
     serde_json::to_string(value).map_err(|error| refused(&error))
+}
+
+fn gone() -> PyErr {
+    Error::Engine {
+        reason: "its thread panicked".to_owned(),
+    }
+    .into()
 }
 
 fn refused(error: &serde_json::Error) -> PyErr {

@@ -6,6 +6,7 @@
 //! | [`origin`], [`remote`] | where tasks come from, and where they are filed | no |
 //! | [`again`], [`judge`] | which earlier run goes on, else which tasks there are | no |
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
+//! | [`interruption`] | how all of that ends early | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
 //! | [`resumption`] | what it means to take one up again | yes |
@@ -30,6 +31,7 @@ pub mod failure;
 pub mod handle;
 pub mod hearing;
 pub mod history;
+pub mod interruption;
 pub mod journal;
 mod judge;
 pub mod lock;

@@ -14,7 +14,7 @@ use crate::forge::github::token::{Sources, Token};
 use crate::forge::github::{GitHubForge, Setting};
 use crate::forge::marker::plan_identity;
 use crate::forge::{Forge, Issue, LocalForge, MarkerKind, Reply, Request, State};
-use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
+use crate::supervisor::{Newlines, Outcome, UnitSpec};
 use crate::workspace::{Layout, Master, Workspace};
 use crate::world::real::{reason, wall};
 
@@ -183,7 +183,9 @@ impl Search<'_> {
             token: token.clone(),
             time: Arc::new(RealTime::default()),
         })?;
-        Ok((Arc::new(forge), token))
+        let forge: Arc<dyn Forge> = Arc::new(forge);
+        self.clone.interruption.watch(&forge);
+        Ok((forge, token))
     }
 
     /// What a command prints, where it is there and succeeds.
@@ -193,7 +195,7 @@ impl Search<'_> {
             env: Some(self.clone.environment.to_vec()),
             ..UnitSpec::new(program).args(arguments)
         };
-        let finished = run_command(spec).ok()?;
+        let finished = self.clone.interruption.run(spec).ok()?;
         (finished.outcome == Outcome::Success)
             .then(|| finished.captured.stdout.text(Newlines::Universal))
     }

@@ -18,6 +18,7 @@ use crate::workspace::{Base, Layout, Workspace};
 
 use super::again::{TakenUp, take_up, whose};
 use super::earlier::{self, Earlier};
+use super::interruption::Interruption;
 use super::judge::Judged;
 use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
@@ -77,7 +78,13 @@ pub struct Preview {
 /// Parses, validates and checks; creates nothing.
 ///
 /// `text` is the plan, for a source on standard input.
-pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<Prepared> {
+/// `interruption` ends it early: it fails then.
+pub fn prepare(
+    source: &str,
+    text: Option<String>,
+    options: Options,
+    interruption: &Interruption,
+) -> Result<Prepared> {
     options.check()?;
     let environment: Vec<_> = std::env::vars_os().collect();
     let lookup =
@@ -101,6 +108,7 @@ pub fn prepare(source: &str, text: Option<String>, options: Options) -> Result<P
         root: workspace.root(),
         git: &git,
         environment: &environment,
+        interruption,
     };
     let (parsed, only) = if options.retry {
         whose(&layout, parsed)

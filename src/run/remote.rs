@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::forge::github::address::{IssueAddress, Repository};
-use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec, run_command};
+use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::Base;
 use crate::workspace::cli::{Git, GitCommand, remote_head};
 use crate::world::real::git_unit;
 
+use super::interruption::Interruption;
 use super::surroundings::Environment;
 
 /// How long a command that may ask the network is waited for.
@@ -28,7 +29,7 @@ pub struct Remote {
 }
 
 /// The clone, as far as its remotes are concerned.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Clone<'a> {
     /// The main worktree.
     pub root: &'a Path,
@@ -36,6 +37,8 @@ pub struct Clone<'a> {
     pub git: &'a Git,
     /// Ours, which git gets.
     pub environment: &'a Environment,
+    /// Ends what takes too long for whoever waits.
+    pub interruption: &'a Interruption,
 }
 
 impl Clone<'_> {
@@ -105,7 +108,7 @@ impl Clone<'_> {
             },
             ..UnitSpec::new("ssh").args(["-G", "--", &host])
         };
-        let Ok(finished) = run_command(spec) else {
+        let Ok(finished) = self.interruption.run(spec) else {
             return host;
         };
         let settings = finished.captured.stdout.text(Newlines::Universal);
@@ -137,11 +140,11 @@ impl Clone<'_> {
 
     /// What a git command prints.
     fn ask(&self, command: &GitCommand) -> Result<String> {
-        let finished =
-            run_command(git_unit(command, self.environment, TIME_LIMIT)).map_err(|error| {
-                Error::Engine {
-                    reason: error.to_string(),
-                }
+        let finished = self
+            .interruption
+            .run(git_unit(command, self.environment, TIME_LIMIT))
+            .map_err(|error| Error::Engine {
+                reason: error.to_string(),
             })?;
         match finished.outcome {
             Outcome::Success => Ok(finished.captured.stdout.text(Newlines::Universal)),

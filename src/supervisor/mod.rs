@@ -15,6 +15,7 @@
 
 mod clock;
 mod command;
+mod commands;
 pub mod driver;
 pub mod engine;
 pub mod event;
@@ -36,6 +37,7 @@ mod terminal;
 mod unit;
 pub mod watcher;
 
+pub use commands::Commands;
 pub use driver::{Driver, Finished, Processes, UnitEvent};
 pub use engine::{EngineError, contain, set_watcher_command};
 pub use event::{

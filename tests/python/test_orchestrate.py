@@ -91,6 +91,9 @@ class Engine:
         self.reaped.set()
         raise StopIteration
 
+    def interrupt(self) -> None:
+        """It has begun by then."""
+
     def cancel(self, exit_code: int) -> None:
         self.cancels.append(exit_code)
 

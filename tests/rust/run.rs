@@ -8,10 +8,16 @@ use std::time::Duration;
 use orchestration::error::Error;
 use orchestration::run::event::{Event, EventKind};
 use orchestration::run::handle::{Handle, Seen};
+use orchestration::run::interruption::Interruption;
 use orchestration::run::options::Options;
-use orchestration::run::prepare::prepare;
+use orchestration::run::prepare::{self, Prepared};
 use orchestration::run::summary::{Summary, TaskStatus};
 use orchestration::supervisor::{Newlines, UnitSpec, run_command};
+
+/// Nobody interrupts it.
+fn prepare(source: &str, text: Option<String>, options: Options) -> Result<Prepared, Error> {
+    prepare::prepare(source, text, options, &Interruption::default())
+}
 
 /// A throw-away repository with one commit, and a folder for agents beside it.
 struct Place {

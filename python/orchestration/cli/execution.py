@@ -118,7 +118,12 @@ def _follow(
                 run.cancel(INTERRUPTED)
 
     signals.attach(run)
-    report = run.deliver(show)
+    try:
+        report = run.deliver(show)
+    except _core.OrchestrationError:
+        if signals.exit_code is not None and not has_run:
+            raise Stopped(signals.exit_code) from None
+        raise
     if not has_run:
         console.note(
             f"hint: every task was run before, in {report.orchestration_id};"

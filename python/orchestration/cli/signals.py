@@ -39,7 +39,8 @@ class Signals:
     def __init__(self) -> None:
         """Installs nothing yet."""
         self._run: Run | None = None
-        self._asked = False
+        self.exit_code: int | None = None
+        """What the first signal leads to, once it came."""
         self._before: dict[signal.Signals, Any] = {}
 
     def attach(self, run: Run) -> None:
@@ -66,11 +67,11 @@ class Signals:
         if self._run is None:
             raise Stopped(exit_code)
         # Past the buffers of sys.stderr: a handler may have interrupted a write to it.
-        if self._asked:
+        if self.exit_code is not None:
             _say(b"killing the agents\n")
         else:
             _say(b"stopping the agents; once more to kill them\n")
-        self._asked = True
+            self.exit_code = exit_code
         self._run.cancel(exit_code)
 
 

@@ -5,19 +5,15 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{PATHS_KEPT, Proof};
-use crate::supervisor::{
-    CancelReason, EngineError, Finished, Limits, Newlines, Outcome, Pool, UnitEvent, UnitSpec,
-};
+use crate::supervisor::{Commands, Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::cli::{Git, GitCommand, uncommitted};
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Fact, Workplace};
@@ -26,57 +22,6 @@ use super::News;
 
 /// How long one git command may take before it is ended.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-
-/// The git commands that are under way, so that an interruption reaches them: a hook may hang,
-/// and a check-out may be long.
-#[derive(Default)]
-pub(super) struct Commands(Mutex<UnderWay>);
-
-#[derive(Default)]
-struct UnderWay {
-    cancelled: Option<CancelReason>,
-    pools: Vec<Arc<Pool>>,
-}
-
-impl Commands {
-    /// Ends those that run, and those that come.
-    pub(super) fn cancel(&self, reason: CancelReason) {
-        let mut under_way = self.lock();
-        under_way.cancelled = under_way.cancelled.max(Some(reason));
-        for pool in &under_way.pools {
-            pool.cancel(reason);
-        }
-    }
-
-    fn run(&self, spec: UnitSpec) -> Result<Finished, EngineError> {
-        let pool = Arc::new(Pool::new(Some(NonZeroUsize::MIN))?);
-        {
-            let mut under_way = self.lock();
-            pool.submit(spec)?;
-            if let Some(reason) = under_way.cancelled {
-                pool.cancel(reason);
-            }
-            under_way.pools.push(Arc::clone(&pool));
-        }
-        let mut finished = Err(EngineError::Gone);
-        while let Some(event) = pool.next(None) {
-            if let UnitEvent::Finished(end) = event {
-                finished = Ok(end);
-                break;
-            }
-        }
-        self.lock().pools.retain(|known| !Arc::ptr_eq(known, &pool));
-        finished
-    }
-
-    fn are_cancelled(&self) -> bool {
-        self.lock().cancelled.is_some()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, UnderWay> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// What the steps need to know of the repository.
 pub(super) struct Steps {

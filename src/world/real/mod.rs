@@ -24,12 +24,13 @@ use crate::error::{Error, Result};
 use crate::forge::{Forge, ForgeError, Reply};
 use crate::report::redact::Redactor;
 use crate::run::event::Event;
+use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{Filed, Intent};
-use crate::supervisor::{CancelReason, Driver, Input, RealProcesses, UnitId, UnitSpec};
+use crate::supervisor::{CancelReason, Commands, Driver, Input, RealProcesses, UnitId, UnitSpec};
 use crate::workspace::cli::Git;
 
 use self::claims::Claims;
-use self::git::{Commands, Steps};
+use self::git::Steps;
 use self::journal::JournalFile;
 use self::logs::Logs;
 use super::{Completion, Fact, Log, Operation, World};
@@ -330,6 +331,9 @@ fn completion(intent: Intent, reply: std::result::Result<Reply, ForgeError>) -> 
             remedy: "this is likely a bug".to_owned(),
         },
         Err(error) => {
+            if let Some(broken_off) = broken_off(intent, &error) {
+                return broken_off;
+            }
             let error = Error::from(error);
             Completion::ForgeFailed {
                 intent,
@@ -338,6 +342,17 @@ fn completion(intent: Intent, reply: std::result::Result<Reply, ForgeError>) -> 
             }
         }
     }
+}
+
+/// What an interruption broke off is no failure of the task, and none of the forge.
+fn broken_off(intent: Intent, error: &ForgeError) -> Option<Completion> {
+    let (agent, stage) = match (error, intent) {
+        (ForgeError::Interrupted, Intent::FileSubIssue { agent }) => (agent, Stage::Parsing),
+        (ForgeError::Interrupted, Intent::OpenPull { agent }) => (agent, Stage::Pr),
+        _ => return None,
+    };
+    let failure = Failure::new(stage, ErrorType::Cancelled, "the run was interrupted");
+    Some(Completion::Failed { agent, failure })
 }
 
 /// Writes beside the file, then renames over it.
