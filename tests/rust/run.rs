@@ -190,7 +190,8 @@ fn an_interruption_ends_a_git_command_that_hangs() {
     fs::write(&hook, script).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     let options = Options {
-        setup: Some(format!("mkfifo '{}'", pipe.display())),
+        // It runs again when the work is taken up.
+        setup: Some(format!("[ -p '{0}' ] || mkfifo '{0}'", pipe.display())),
         ..place.options(WORKS)
     };
     let mut handle = Handle::start(prepare(&plan, None, options).unwrap()).unwrap();
