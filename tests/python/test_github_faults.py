@@ -152,11 +152,18 @@ class TestLimits:
         assert [(r.status, r.counted) for r in listed] == [(200, True), (304, False)]
         assert "/comments?per_page=100 304 (cost 0, " in shop.session_log()
 
-    @pytest.mark.parametrize("path", [r"/issues/1$", "/issues$"], ids=["preparing", "running"])
-    def test_an_interrupt_ends_a_wait_at_once(self, shop: Shop, path: str) -> None:
-        shop.issue("Add a")
+    @pytest.mark.parametrize(
+        ("source", "path"),
+        [("1", "/issues/1$"), ("1", "/issues$"), ("plan.md", "/issues$")],
+        ids=["reading the master", "filing a sub-issue", "filing the master"],
+    )
+    def test_an_interrupt_ends_a_wait_at_once(self, shop: Shop, source: str, path: str) -> None:
+        if source == "1":
+            shop.issue("Add a")
+        shop.place.plan("Add a")
         shop.github.fail("primary_limit", path=path, reset_in=600)
-        command = shop.place.start("1", "--agent", shop.place.agent(WORKS))
+        options = ("--forge", "github", "--agent", shop.place.agent(WORKS))
+        command = shop.place.start(source, *options)
         deadline = time.monotonic() + 10
         while not any(request.fault for request in shop.github.requests):
             assert time.monotonic() < deadline
