@@ -235,6 +235,29 @@ def main_worktree(path: str | PathLike[str]) -> Path:
         EngineError: `path` is in no git repository, or in one without a work tree or commits.
     """
 
+def lock_holder(path: str | PathLike[str]) -> int | None:
+    """The process that holds the lock of a run; 0 where it is not known by number.
+
+    Asking is in nobody's way: a run that is about to take the lock gets it.
+    """
+
+def overview(
+    journal: str | PathLike[str], holder: int | None
+) -> tuple[str, list[str], str | None, EngineError | None]:
+    """An orchestration as it stands, also where the program that ran it is dead.
+
+    Args:
+        journal: Its journal.
+        holder: The process that works on it, where there is one.
+
+    Returns:
+        What `status --json` shows, the same as lines for people, what to do next, and the error
+        for a damaged line of the journal: then the rest is from what stands before it.
+
+    Raises:
+        EngineError: The journal cannot be read, or tells of no orchestration.
+    """
+
 @final
 class Journal:
     """The journal of an orchestration, read while it grows, by this program or another."""

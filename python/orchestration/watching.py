@@ -6,9 +6,7 @@ holds nothing that it could wait for.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,11 +49,7 @@ class Orchestration:
         """
         lock = self.journal.with_name("run.lock")
         latest = max(_all(self.journal.parent), key=lambda other: other.began)
-        try:
-            pid = int(lock.read_text(encoding="utf-8") or 0) if latest.id == self.id else None
-            return pid if pid is not None and _is_held(lock, pid) else None
-        except (OSError, ValueError):
-            return None
+        return _core.lock_holder(lock) if latest.id == self.id else None
 
 
 def find(root: Path, name: str | None) -> Orchestration:
@@ -98,23 +92,3 @@ def _folders(name: str) -> list[str]:
 
 def _all(*folders: Path) -> list[Orchestration]:
     return [Orchestration(path) for folder in folders for path in folder.glob("orch-*.jsonl")]
-
-
-def _is_held(lock: Path, pid: int) -> bool:
-    """Whether the process that took a lock still has it.
-
-    The lock is asked for only where its process is alive. So a run that is about to take it is not
-    in anybody's way: while its process lives, asking gets nothing.
-    """
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # alive, and somebody else's
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

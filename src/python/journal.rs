@@ -8,14 +8,43 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use super::orchestration::json;
+use crate::error::Error;
+use crate::run::state::State;
+use crate::run::{lock, overview as run_overview};
 use crate::workspace::Workspace;
-use crate::world::real::JournalReader;
+use crate::world::real::{JournalReader, read_good_journal, wall};
 
 /// The main worktree of the repository that `path` belongs to.
 #[pyfunction]
 pub(super) fn main_worktree(py: Python<'_>, path: PathBuf) -> PyResult<PathBuf> {
     let workspace = py.detach(move || Workspace::discover(&path))?;
     Ok(workspace.root().to_owned())
+}
+
+/// The process that holds a lock; 0 where it is not known by number.
+#[pyfunction]
+pub(super) fn lock_holder(py: Python<'_>, path: PathBuf) -> Option<u32> {
+    py.detach(|| lock::holder(&path))
+}
+
+/// An orchestration as it stands: as JSON, as lines, what to do next, and what is damaged.
+#[pyfunction]
+pub(super) fn overview(
+    py: Python<'_>,
+    journal: PathBuf,
+    holder: Option<u32>,
+) -> PyResult<(String, Vec<String>, Option<String>, Option<Py<PyAny>>)> {
+    let (read, damage) = py.detach(|| read_good_journal(&journal))?;
+    let Some(state) = State::replay(&read.records) else {
+        let not_begun = || Error::Engine {
+            reason: format!("{} has not begun", journal.display()),
+        };
+        return Err(damage.unwrap_or_else(not_begun).into());
+    };
+    let now = wall().as_millisecond();
+    let overview = run_overview::overview(&state, holder, now);
+    let damage = damage.map(|error| PyErr::from(error).into_value(py).into_any());
+    Ok((json(&overview)?, overview.lines(now), overview.hint, damage))
 }
 
 /// A journal that is read while it grows.

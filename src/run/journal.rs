@@ -96,6 +96,14 @@ pub fn read(bytes: &[u8]) -> Result<Journal, Corrupt> {
 
 /// What stands in a journal behind its first `before` records.
 pub fn read_on(bytes: &[u8], before: usize) -> Result<Journal, Corrupt> {
+    match read_good(bytes, before) {
+        (journal, None) => Ok(journal),
+        (_, Some(corrupt)) => Err(corrupt),
+    }
+}
+
+/// The same as far as it is good, and what is damaged there.
+pub fn read_good(bytes: &[u8], before: usize) -> (Journal, Option<Corrupt>) {
     let mut journal = Journal {
         records: Vec::new(),
         good_bytes: 0,
@@ -120,14 +128,12 @@ pub fn read_on(bytes: &[u8], before: usize) -> Result<Journal, Corrupt> {
             }
             Err(_) if lines.peek().is_none() => journal.torn = true,
             Err(error) => {
-                return Err(Corrupt {
-                    line: before + index + 1,
-                    error,
-                });
+                let line = before + index + 1;
+                return (journal, Some(Corrupt { line, error }));
             }
         }
     }
-    Ok(journal)
+    (journal, None)
 }
 
 fn in_sequence(record: Record, before: usize) -> Result<Record, LineError> {

@@ -2,11 +2,13 @@
 //!
 //! Touches one file. The system gives the lock back however the program ends.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::error::{Error, Result};
 use crate::world::real::{create_folder, reason};
@@ -41,7 +43,7 @@ impl Lock {
                 write!(file, "{}", std::process::id()).map_err(trouble)?;
                 Ok(Self { _file: file })
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 // Who holds it is a courtesy; not knowing stops nothing.
                 let _ = file.read_to_string(&mut holder);
@@ -53,5 +55,26 @@ impl Lock {
             }
             Err(errno) => Err(trouble(errno.into())),
         }
+    }
+}
+
+/// The process that holds the lock at `path`, seen from outside; 0 where it is not known by number.
+///
+/// The lock is asked for only where the process that took it last is alive. So a run that is about
+/// to take it is not in anybody's way: while its process lives, asking gets nothing.
+pub fn holder(path: &Path) -> Option<u32> {
+    let text = fs::read_to_string(path).ok()?;
+    // Empty for the moment between taking it and saying so.
+    let pid: i32 = match text.trim() {
+        "" => 0,
+        digits => digits.parse().ok()?,
+    };
+    if Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+        return None;
+    }
+    let file = File::open(path).ok()?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => u32::try_from(pid).ok(),
+        _ => None,
     }
 }

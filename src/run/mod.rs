@@ -21,6 +21,7 @@
 //! | [`driver`] | the loop | over a [`World`](crate::world::World) |
 //! | [`handle`] | a run as its host holds it | no |
 //! | [`status`] | status files | yes |
+//! | [`overview`] | the whole as it stands, also where its program is dead | yes |
 //! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
 pub mod again;
@@ -39,6 +40,7 @@ pub mod machine;
 pub mod operation;
 pub mod options;
 pub mod origin;
+pub mod overview;
 pub mod prepare;
 pub mod publish;
 pub mod record;

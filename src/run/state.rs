@@ -573,7 +573,8 @@ impl State {
         }
     }
 
-    fn row(&self, task: &Task) -> TaskSummary {
+    /// The row of one task in the summary, as far as it has come.
+    pub(super) fn row(&self, task: &Task) -> TaskSummary {
         let succeeded = task.succeeded();
         let failure = task.failure.clone().or_else(|| {
             (!succeeded && self.cancelled.is_some()).then(|| {

@@ -88,7 +88,8 @@ fn timestamp(milliseconds: i64) -> String {
         .unwrap_or_default()
 }
 
-fn status(task: &Task) -> &'static str {
+/// Where it stands, as the status file says it.
+pub(super) fn status(task: &Task) -> &'static str {
     match task.step {
         _ if task.failure.is_some() => "failed",
         Step::Ended | Step::Closed => "completed",
@@ -98,7 +99,7 @@ fn status(task: &Task) -> &'static str {
 }
 
 /// What the task is at. While its agent works, the agent's own words stand here.
-fn stage(task: &Task) -> &str {
+pub(super) fn stage(task: &Task) -> &str {
     match (task.step, &task.claim) {
         (Step::Planned | Step::Filed, _) if task.began.is_none() => "Waiting",
         (Step::Planned | Step::Filed, _) => "Creating worktree",
@@ -113,7 +114,7 @@ fn stage(task: &Task) -> &str {
 }
 
 /// Percent done. Steps behind us are known; what the agent claims fills the range of its work.
-fn progress(task: &Task) -> u8 {
+pub(super) fn progress(task: &Task) -> u8 {
     let claimed = task.claim.as_ref().map_or(0, |(_, percent)| *percent);
     match task.step {
         Step::Planned | Step::Filed => 0,

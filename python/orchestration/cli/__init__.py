@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import demo, install, orchestrate, watch
+from . import demo, install, orchestrate, status, watch
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ SYSTEM_ERROR = 9
 VERBS: Mapping[str, click.Command] = {
     "demo": demo.command,
     "install": install.command,
+    "status": status.command,
     "watch": watch.command,
 }
 """What may stand in the place of SOURCE. A plan of such a name is reached as ``./demo``."""

@@ -11,6 +11,7 @@ EPILOG = """\b
 Verbs:
   parallel-orchestrate demo        watch five scripted agents at work
   parallel-orchestrate install     the slash command for Claude Code
+  parallel-orchestrate status      how an orchestration stands, also after a crash
   parallel-orchestrate watch       what an orchestration prints
 
 \b

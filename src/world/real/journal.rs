@@ -82,6 +82,13 @@ pub fn read_journal(path: &Path) -> Result<Journal> {
     journal::read(&bytes).map_err(|corrupt| damaged(path, &corrupt))
 }
 
+/// Reads a journal as far as it is good, and says what is damaged there.
+pub fn read_good_journal(path: &Path) -> Result<(Journal, Option<Error>)> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let (journal, corrupt) = journal::read_good(&bytes, 0);
+    Ok((journal, corrupt.map(|corrupt| damaged(path, &corrupt))))
+}
+
 /// Reads the events of a journal that somebody may be writing.
 #[derive(Debug)]
 pub struct JournalReader {

@@ -36,7 +36,7 @@ use self::logs::Logs;
 use super::{Completion, Fact, Log, Operation, World};
 
 pub use self::git::unit as git_unit;
-pub use self::journal::{JournalReader, read_journal};
+pub use self::journal::{JournalReader, read_good_journal, read_journal};
 
 /// Where a real world's files are, and whom it talks to.
 pub struct Setting {
