@@ -258,6 +258,17 @@ def overview(
         EngineError: The journal cannot be read, or tells of no orchestration.
     """
 
+def ask_to_end(journal: str | PathLike[str], kill: bool) -> None:
+    """Asks the run that writes a journal to end, as Ctrl-C would, in whatever process it is.
+
+    Args:
+        journal: Its journal.
+        kill: Its agents get no time to end by themselves.
+
+    Raises:
+        EngineError: The journal cannot be read, or the request cannot be written.
+    """
+
 @final
 class Journal:
     """The journal of an orchestration, read while it grows, by this program or another."""

@@ -41,6 +41,14 @@ class Orchestration:
         except (OSError, ValueError, TypeError, KeyError):
             return 0
 
+    def state(self) -> str:
+        """How it stands: ``running``, ``finished``, ``interrupted`` or ``crashed``.
+
+        Raises:
+            EngineError: its journal cannot be read.
+        """
+        return str(json.loads(_core.overview(self.journal, self.holder())[0])["state"])
+
     def holder(self) -> int | None:
         """The process that works on it, where there is one; 0 where it is not known by number.
 
@@ -79,6 +87,16 @@ def find(root: Path, name: str | None) -> Orchestration:
         f"the latest are {names}" if names else "run one with: parallel-orchestrate plan.md"
     )
     raise error
+
+
+def running(root: Path) -> list[Orchestration]:
+    """Those that somebody works on, by the main worktree; the latest first.
+
+    Whose end is journalled is not among them, though its process may not be through yet.
+    """
+    known = _all(*(root / ".claude" / "runtime" / "parallel").glob("*"))
+    held = sorted((one for one in known if one.holder() is not None), key=lambda one: -one.began)
+    return [one for one in held if one.state() == "running"]
 
 
 def _folders(name: str) -> list[str]:

@@ -1,6 +1,7 @@
 //! Orchestrations seen from outside: where a repository keeps them, and what a journal tells.
 //!
-//! Reads only. Whoever watches a run holds nothing that the run could wait for.
+//! Whoever watches a run holds nothing that the run could wait for, and writes nothing but the
+//! request that it may end.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use crate::error::Error;
 use crate::run::state::State;
 use crate::run::{lock, overview as run_overview};
 use crate::workspace::Workspace;
-use crate::world::real::{JournalReader, read_good_journal, wall};
+use crate::world::real::{JournalReader, post, read_good_journal, wall};
 
 /// The main worktree of the repository that `path` belongs to.
 #[pyfunction]
@@ -45,6 +46,12 @@ pub(super) fn overview(
     let overview = run_overview::overview(&state, holder, now);
     let damage = damage.map(|error| PyErr::from(error).into_value(py).into_any());
     Ok((json(&overview)?, overview.lines(now), overview.hint, damage))
+}
+
+/// Asks the run that writes a journal to end.
+#[pyfunction]
+pub(super) fn ask_to_end(py: Python<'_>, journal: PathBuf, kill: bool) -> PyResult<()> {
+    Ok(py.detach(|| post(&journal, kill))?)
 }
 
 /// A journal that is read while it grows.

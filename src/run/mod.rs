@@ -22,9 +22,11 @@
 //! | [`handle`] | a run as its host holds it | no |
 //! | [`status`] | status files | yes |
 //! | [`overview`] | the whole as it stands, also where its program is dead | yes |
+//! | [`cancellation`] | what another process asks a run to end with | yes |
 //! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
 pub mod again;
+pub mod cancellation;
 pub mod driver;
 pub mod earlier;
 pub mod event;

@@ -17,6 +17,7 @@ use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
 use crate::world::real::{RealWorld, Setting, create_folder, wall};
 
 use super::again::TakenUp;
+use super::cancellation::Address;
 use super::earlier::{self, Earlier};
 use super::event::{Event, PlannedTask};
 use super::history::{History, Todo};
@@ -168,6 +169,7 @@ impl Prepared {
         let (journal, journal_bytes) = journal;
         Ok(Setting {
             root: self.workspace.root().to_owned(),
+            mailbox: Address::new(&journal, engine_mark()?),
             journal,
             journal_bytes,
             logs,

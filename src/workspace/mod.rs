@@ -27,6 +27,9 @@ pub const AGENT_STATUS_FILE: &str = ".agent_status.json";
 /// Where the engine keeps its own files, relative to the main worktree.
 pub const RUNTIME_FOLDER: &str = ".claude/runtime";
 
+/// The file beside a run's journal by which another process asks it to end.
+pub const CANCEL_FILE: &str = "run.cancel";
+
 /// Whether a path, relative to a worktree, is one of ours and no work of an agent.
 pub fn is_own_path(path: &[u8]) -> bool {
     path == AGENT_STATUS_FILE.as_bytes()

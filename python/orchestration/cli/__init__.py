@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import demo, install, orchestrate, status, watch
+from . import cancel, demo, install, orchestrate, status, watch
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SYSTEM_ERROR = 9
 """The exit code for what nobody foresaw."""
 
 VERBS: Mapping[str, click.Command] = {
+    "cancel": cancel.command,
     "demo": demo.command,
     "install": install.command,
     "status": status.command,

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`git`] | worktrees and evidence | the repository, through git |
 //! | `logs` | the redacted logs | the log folder |
+//! | `mailbox` | what other processes ask of the run | `run.cancel` beside the journal |
 //! | `claims` | what agents say of themselves | `.agent_status.json` in worktrees |
 //!
 //! What takes time runs on threads of its own, and comes back as a [`Fact`] through one channel.
@@ -12,6 +13,7 @@ mod claims;
 mod git;
 mod journal;
 mod logs;
+mod mailbox;
 
 use std::fs;
 use std::io::Write;
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::forge::{Forge, ForgeError, Reply};
 use crate::report::redact::Redactor;
+use crate::run::cancellation::Address;
 use crate::run::event::Event;
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{Filed, Intent};
@@ -33,15 +36,19 @@ use self::claims::Claims;
 use self::git::Steps;
 use self::journal::JournalFile;
 use self::logs::Logs;
+use self::mailbox::Mailbox;
 use super::{Completion, Fact, Log, Operation, World};
 
 pub use self::git::unit as git_unit;
 pub use self::journal::{JournalReader, read_good_journal, read_journal};
+pub use self::mailbox::post;
 
 /// Where a real world's files are, and whom it talks to.
 pub struct Setting {
     /// The main worktree.
     pub root: PathBuf,
+    /// Where other processes ask it to end.
+    pub mailbox: Address,
     /// The journal.
     pub journal: PathBuf,
     /// How much of it is there already, in whole lines; `None` where it must not exist yet.
@@ -83,6 +90,7 @@ pub struct RealWorld {
     journal: JournalFile,
     logs: Logs,
     claims: Claims,
+    mailbox: Mailbox,
     news: Receiver<News>,
     teller: Sender<News>,
     listener: Box<dyn FnMut(Event) + Send>,
@@ -105,6 +113,11 @@ impl RealWorld {
         let claims = Claims::new(move |fact| {
             // Nobody listens any more when the run is over.
             let _ = claimed.send(News::Fact(fact));
+        });
+        let asked = teller.clone();
+        let mailbox = Mailbox::open(setting.mailbox, move |fact| {
+            // Nobody listens any more when the run is over.
+            let _ = asked.send(News::Fact(fact));
         });
         let began = now();
         let interval = Duration::from_secs(setting.interval.max(1));
@@ -133,6 +146,7 @@ impl RealWorld {
             },
             logs: Logs::new(setting.logs, setting.redactor, setting.verbose),
             claims,
+            mailbox,
             news,
             teller,
             listener: Box::new(listener),
@@ -154,6 +168,8 @@ impl RealWorld {
         }
         if self.next_beat <= now {
             self.next_beat = now + self.interval;
+            // Where the folder cannot be watched, this is when it is heard.
+            self.mailbox.look();
             facts.push(Fact::Beat);
         }
         facts
