@@ -5,6 +5,7 @@ here serves the modules of the package and may change with them. The Rust side o
 the file of its name in ``src/python``.
 """
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, TypeAlias, final
@@ -267,6 +268,23 @@ def ask_to_end(journal: str | PathLike[str], kill: bool) -> None:
 
     Raises:
         EngineError: The journal cannot be read, or the request cannot be written.
+    """
+
+def clean(
+    repo: str | PathLike[str], folders: Sequence[str | PathLike[str]], dry_run: bool
+) -> list[str]:
+    """Removes the worktrees and branches of tasks that are over, where nothing is lost by it.
+
+    Args:
+        repo: Any folder of the repository.
+        folders: Those of the master issues that are meant, with the journals.
+        dry_run: Only say what would be removed.
+
+    Returns:
+        What was removed and what was kept, each with why, as lines.
+
+    Raises:
+        EngineError: There is no git, or a lock cannot be taken.
     """
 
 @final

@@ -99,6 +99,22 @@ def running(root: Path) -> list[Orchestration]:
     return [one for one in held if one.state() == "running"]
 
 
+def issues(root: Path, name: str | None) -> list[Path]:
+    """The folders of the issues that are meant: that of a name, or all.
+
+    Args:
+        root: The main worktree.
+        name: As for :func:`find`.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name is not None:
+        return [find(root, name).journal.parent]
+    known = _all(*(root / ".claude" / "runtime" / "parallel").glob("*"))
+    return sorted({one.journal.parent for one in known})
+
+
 def _folders(name: str) -> list[str]:
     """The folders that an issue may have. A bare number is GitHub's, before it is a plan's."""
     if found := _LOCAL.fullmatch(name):

@@ -1,7 +1,7 @@
 //! Orchestrations seen from outside: where a repository keeps them, and what a journal tells.
 //!
 //! Whoever watches a run holds nothing that the run could wait for, and writes nothing but the
-//! request that it may end.
+//! request that it may end. Cleaning up keeps away from what a run uses.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 
 use super::orchestration::json;
+use super::watcher;
 use crate::error::Error;
 use crate::run::state::State;
-use crate::run::{lock, overview as run_overview};
+use crate::run::{clean as run_clean, lock, overview as run_overview};
 use crate::workspace::Workspace;
 use crate::world::real::{JournalReader, post, read_good_journal, wall};
 
@@ -52,6 +53,22 @@ pub(super) fn overview(
 #[pyfunction]
 pub(super) fn ask_to_end(py: Python<'_>, journal: PathBuf, kill: bool) -> PyResult<()> {
     Ok(py.detach(|| post(&journal, kill))?)
+}
+
+/// Cleans up after the orchestrations in these folders; what became of it, as lines.
+#[pyfunction]
+pub(super) fn clean(
+    py: Python<'_>,
+    repo: PathBuf,
+    folders: Vec<PathBuf>,
+    dry_run: bool,
+) -> PyResult<Vec<String>> {
+    watcher::announce(py)?;
+    let outcome = py.detach(|| {
+        let workspace = Workspace::discover(&repo)?;
+        run_clean::clean(&workspace, &folders, dry_run)
+    })?;
+    Ok(outcome.lines(dry_run))
 }
 
 /// A journal that is read while it grows.

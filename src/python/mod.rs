@@ -29,7 +29,7 @@ mod core_module {
         EngineError, ForgeError, OrchestrationError, PlanError, UsageError, ValidationError,
     };
     #[pymodule_export]
-    use super::journal::{PyJournal, ask_to_end, lock_holder, main_worktree, overview};
+    use super::journal::{PyJournal, ask_to_end, clean, lock_holder, main_worktree, overview};
     #[pymodule_export]
     use super::orchestration::{PyLines, PyOrchestration, parse_plan, validate};
     #[pymodule_export]

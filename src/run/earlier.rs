@@ -57,7 +57,8 @@ pub fn of_sub_issue(layout: &Layout, sub_issue: Master) -> Option<(Master, u32)>
     found.map(|(_, master, agent)| (master, agent))
 }
 
-fn in_folder(folder: &Path) -> Result<Vec<Earlier>> {
+/// The earlier orchestrations in the folder of one master, oldest first.
+pub fn in_folder(folder: &Path) -> Result<Vec<Earlier>> {
     let mut all = Vec::new();
     for journal in files(folder) {
         let read = read_journal(&journal)?;

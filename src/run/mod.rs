@@ -10,6 +10,8 @@
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
 //! | [`resumption`] | what it means to take one up again | yes |
+//! | [`remains`] | what tasks left behind, and which of it is safe to remove | yes |
+//! | [`clean`] | looks at it, and removes that | no |
 //! | [`earlier`] | where the journals of earlier ones are | no |
 //! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
@@ -27,6 +29,7 @@
 
 pub mod again;
 pub mod cancellation;
+pub mod clean;
 pub mod driver;
 pub mod earlier;
 pub mod event;
@@ -46,6 +49,7 @@ pub mod overview;
 pub mod prepare;
 pub mod publish;
 pub mod record;
+pub mod remains;
 pub mod remote;
 pub mod resources;
 pub mod resumption;

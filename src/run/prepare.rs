@@ -224,7 +224,11 @@ fn notices(agent: &Agent, validation: &Validation) -> Vec<String> {
 }
 
 /// The user's git, with what is known about how to run it.
-fn user_git(path: PathBuf, workspace: &Workspace, environment: &Environment) -> Result<Git> {
+pub(super) fn user_git(
+    path: PathBuf,
+    workspace: &Workspace,
+    environment: &Environment,
+) -> Result<Git> {
     let identity_is_set = identity_is_set(&path, workspace.root(), environment);
     let ssh_is_set = ["GIT_SSH", "GIT_SSH_COMMAND"]
         .into_iter()

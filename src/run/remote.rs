@@ -139,7 +139,7 @@ impl Clone<'_> {
     }
 
     /// What a git command prints.
-    fn ask(&self, command: &GitCommand) -> Result<String> {
+    pub fn ask(&self, command: &GitCommand) -> Result<String> {
         let finished = self
             .interruption
             .run(git_unit(command, self.environment, TIME_LIMIT))

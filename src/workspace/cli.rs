@@ -332,6 +332,17 @@ impl Git {
         )
     }
 
+    /// Asks a remote for references by their full names; the answer is for [`references`].
+    pub fn remote_references(
+        &self,
+        folder: &Path,
+        remote: &str,
+        names: impl IntoIterator<Item = String>,
+    ) -> GitCommand {
+        let args = ["ls-remote", "--", remote].map(str::to_owned);
+        self.command("ls-remote", folder, args.into_iter().chain(names))
+    }
+
     /// Lists the names of the remotes, one a line.
     pub fn remotes(&self, folder: &Path) -> GitCommand {
         self.command("remote", folder, ["remote"])
@@ -411,6 +422,15 @@ pub fn uncommitted(stdout: &[u8]) -> Vec<String> {
         .filter_map(|entry| entry.get(3..))
         .filter(|path| !path.is_empty() && !super::is_own_path(path))
         .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect()
+}
+
+/// Reads the answer to [`Git::remote_references`]: names and commits.
+pub fn references(stdout: &str) -> Vec<(&str, &str)> {
+    stdout
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(commit, name)| (name, commit))
         .collect()
 }
 

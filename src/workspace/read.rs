@@ -187,7 +187,12 @@ impl Workspace {
 
     /// The commit of a local branch, where there is one.
     pub fn branch_commit(&self, branch: &str) -> Result<Option<String>> {
-        match self.open()?.find_reference(&format!("refs/heads/{branch}")) {
+        self.reference_commit(&format!("refs/heads/{branch}"))
+    }
+
+    /// The commit of a reference (`refs/remotes/origin/main`), where there is one.
+    pub fn reference_commit(&self, name: &str) -> Result<Option<String>> {
+        match self.open()?.find_reference(name) {
             Ok(reference) => {
                 let commit = reference
                     .peel_to_commit()
@@ -197,6 +202,25 @@ impl Workspace {
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) => Err(failed("rev-parse", &error)),
         }
+    }
+
+    /// Whether a commit is another one, or is in its history. What this clone has no knowledge of is
+    /// in nobody's.
+    pub fn is_within(&self, commit: &str, other: &str) -> Result<bool> {
+        if commit == other {
+            return Ok(true);
+        }
+        let repository = self.open()?;
+        let known = |commit| {
+            let id = git2::Oid::from_str(commit).ok()?;
+            repository.find_commit(id).ok().map(|commit| commit.id())
+        };
+        let (Some(commit), Some(other)) = (known(commit), known(other)) else {
+            return Ok(false);
+        };
+        repository
+            .graph_descendant_of(other, commit)
+            .map_err(|error| failed("merge-base", &error))
     }
 
     /// The short names of all local branches; those that are not UTF-8 are left out.

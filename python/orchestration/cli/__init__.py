@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import cancel, demo, install, orchestrate, status, watch
+from . import cancel, clean, demo, install, orchestrate, status, watch
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ SYSTEM_ERROR = 9
 
 VERBS: Mapping[str, click.Command] = {
     "cancel": cancel.command,
+    "clean": clean.command,
     "demo": demo.command,
     "install": install.command,
     "status": status.command,

@@ -10,6 +10,7 @@ import click
 EPILOG = """\b
 Verbs:
   parallel-orchestrate cancel      stop an orchestration that runs elsewhere
+  parallel-orchestrate clean       remove worktrees and branches that nobody needs
   parallel-orchestrate demo        watch five scripted agents at work
   parallel-orchestrate install     the slash command for Claude Code
   parallel-orchestrate status      how an orchestration stands, also after a crash

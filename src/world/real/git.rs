@@ -24,7 +24,7 @@ use super::News;
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// What the steps need to know of the repository.
-pub(super) struct Steps {
+pub struct Steps {
     pub(super) commands: Commands,
     pub(super) git: Git,
     pub(super) root: PathBuf,
@@ -41,6 +41,42 @@ pub(super) struct Steps {
 type Trouble = String;
 
 impl Steps {
+    /// For a repository that no run works on. `lock` is that of [`Layout::worktree_lock`], and
+    /// `submodules` says whether the base of the work has any.
+    ///
+    /// [`Layout::worktree_lock`]: crate::workspace::Layout::worktree_lock
+    pub fn outside_of_runs(
+        git: Git,
+        root: PathBuf,
+        lock: PathBuf,
+        env: Vec<(OsString, OsString)>,
+        submodules: bool,
+    ) -> Self {
+        Self {
+            commands: Commands::default(),
+            git,
+            root,
+            lock,
+            env,
+            submodules,
+            verbose: None,
+        }
+    }
+
+    /// Deletes a branch, if it still stands at a commit.
+    pub fn delete_branch(&self, branch: &str, commit: &str) -> Result<(), String> {
+        self.run(&self.git.delete_branch(&self.root, branch, commit))
+    }
+
+    /// What is not committed in a worktree.
+    pub fn uncommitted(&self, worktree: &Path) -> Result<Vec<String>, String> {
+        let command = self.git.status(worktree);
+        match self.output(&command)? {
+            (0, status, _) => Ok(uncommitted(&status)),
+            (_, _, stderr) => Err(command.failure(&stderr).to_string()),
+        }
+    }
+
     /// Makes the worktree and its branch, or takes up those that an earlier run left.
     pub(super) fn prepare(&self, place: Workplace) -> Completion {
         match self.make_worktree(&place) {
@@ -252,17 +288,14 @@ impl Steps {
         }
     }
 
-    fn remove(&self, place: &Workplace) -> Result<(), Trouble> {
+    /// Removes a worktree, if nothing in it would be lost.
+    pub fn remove(&self, place: &Workplace) -> Result<(), String> {
         if !place.path.exists() {
             // An earlier run was ended right after it had removed it.
             let _registration = self.lock_registration()?;
             return self.run(&self.git.worktree_prune(&self.root));
         }
-        let (code, status, stderr) = self.output(&self.git.status(&place.path))?;
-        if code != 0 {
-            return Err(self.git.status(&place.path).failure(&stderr).to_string());
-        }
-        if !uncommitted(&status).is_empty() {
+        if !self.uncommitted(&place.path)?.is_empty() {
             return Err("it has uncommitted files".to_owned());
         }
         let removal = if self.submodules {

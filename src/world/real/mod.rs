@@ -33,13 +33,12 @@ use crate::supervisor::{CancelReason, Commands, Driver, Input, RealProcesses, Un
 use crate::workspace::cli::Git;
 
 use self::claims::Claims;
-use self::git::Steps;
 use self::journal::JournalFile;
 use self::logs::Logs;
 use self::mailbox::Mailbox;
 use super::{Completion, Fact, Log, Operation, World};
 
-pub use self::git::unit as git_unit;
+pub use self::git::{Steps, unit as git_unit};
 pub use self::journal::{JournalReader, read_good_journal, read_journal};
 pub use self::mailbox::post;
 
