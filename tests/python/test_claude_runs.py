@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from command import is_alive, refused
+from command import is_alive, read_starts, refused
 from on_github import Shop
+from support import wait_for
 from tests.support.claude import environment, executable, needs_claude
 from tests.support.model import (
     Answer,
@@ -283,7 +284,38 @@ def test_a_session_that_is_gone_is_begun_anew(
     assert len(set(chosen)) == 2
     assert shop.status(issue, 1)["metadata"]["session_id"] == chosen[-1]
     assert shop.status(issue, 1)["attempt"] == 1
-    assert "You were interrupted" not in script.requests[-1].text
+    assert "You worked on this task before" not in script.requests[-1].text
+
+
+def test_a_second_attempt_goes_on_in_the_session_of_the_first(
+    shop: Shop, model: ModelServer
+) -> None:
+    script = model.when("Add the cart").plays(say("I would rather not."), *work("cart"))
+    issue = shop.issue("Add the cart")
+    assert shop.run(str(issue)).code == 2
+    session = shop.status(issue, 1)["metadata"]["session_id"]
+    done = shop.run(str(issue), "--retry")
+    assert done.code == 0, done.err
+    status = shop.status(issue, 1)
+    assert (status["attempt"], status["metadata"]["session_id"]) == (2, session)
+    assert "I would rather not." in json.dumps(script.requests[1].body["messages"])
+    assert model.unexpected == []
+
+
+def test_what_a_killed_command_left_goes_on_in_its_session(shop: Shop, model: ModelServer) -> None:
+    write_it, *rest = work("cart")
+    script = model.when("Add the cart").plays(write_it, hang(), *rest)
+    issue = shop.issue("Add the cart")
+    command = shop.place.start(str(issue), "--output", "json")
+    (agent,) = read_starts(command, 1)
+    wait_for(lambda: len(script.requests) == 2, "the agent to work", 20)
+    command.kill()
+    wait_for(lambda: not is_alive(agent.pid), "the agent to be ended", 5)
+    done = shop.run(str(issue))
+    assert done.code == 0, done.err
+    assert "Write cart.txt" in json.dumps(script.requests[2].body["messages"])
+    assert model.unexpected == []
+    assert len(shop.state["pulls"]) == 1
 
 
 def test_it_is_waited_for_while_it_waits_for_its_own_background(
