@@ -7,6 +7,7 @@ import sys
 import pytest
 from command import place  # noqa: F401 - a fixture
 from github_client import github  # noqa: F401 - a fixture
+from on_claude import model  # noqa: F401 - a fixture
 from on_github import shop  # noqa: F401 - a fixture
 
 from orchestration import ClaudeProcess

@@ -11,7 +11,6 @@ import uuid
 import pytest
 from tests.support.claude import ROOT, environment, executable, needs_claude
 from tests.support.model import (
-    ModelServer,
     bash,
     commit,
     hang,
@@ -22,12 +21,6 @@ from tests.support.model import (
 )
 
 pytestmark = needs_claude
-
-
-@pytest.fixture
-def model():
-    with ModelServer() as server:
-        yield server
 
 
 @pytest.fixture

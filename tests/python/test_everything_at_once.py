@@ -39,7 +39,7 @@ FAULTS = [
     ("wrong_length", "POST", "/comments$"),
 ]
 """What happens once to such a request. A POST whose answer is lost costs a look for what became of
-it; one of them was not carried out and is then sent again, which is all that fits into 35.
+it; the one that was not carried out is then sent again, which is all that fits into 35.
 """
 
 

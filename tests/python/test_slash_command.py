@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from command import is_alive
+from on_claude import with_claude
 from on_github import Shop
 from support import wait_for
-from tests.support.claude import environment, executable, needs_claude
+from tests.support.claude import executable, needs_claude
 from tests.support.model import Answer, ModelServer, Request, bash, commit, say, slow, until
 
 pytestmark = needs_claude
@@ -22,16 +23,10 @@ TITLES = ("Add the cart", "Add the till", "Add the door")
 
 
 @pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with ModelServer() as server:
-        yield server
-
-
-@pytest.fixture
 def shop(shop: Shop, model: ModelServer, tmp_path: Path) -> Iterator[Shop]:
     """The shop with the command installed, and Claude Code's environment."""
     path = shop.place.environment["PATH"]
-    shop.place.environment |= environment(tmp_path, model.url)
+    with_claude(shop, model, tmp_path)
     shop.place.environment["PATH"] += os.pathsep + path
     done = shop.run("install")
     assert done.code == 0, done.err
