@@ -99,13 +99,17 @@ def test_an_exception_of_a_signal_handler_leaves_no_log_open(make):
         raise FromHandlerError
 
     process = make()
+
+    def log_until_the_alarm():
+        signal.setitimer(signal.ITIMER_REAL, 0.0001)
+        collections.deque(map(process.log, itertools.repeat("again")), maxlen=0)
+
     before = descriptors()
     previous = signal.signal(signal.SIGALRM, handler)
     try:
         for _ in range(200):
             with pytest.raises(FromHandlerError):
-                signal.setitimer(signal.ITIMER_REAL, 0.0001)
-                collections.deque(map(process.log, itertools.repeat("again")), maxlen=0)
+                log_until_the_alarm()
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert descriptors() == before
