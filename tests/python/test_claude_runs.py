@@ -214,7 +214,7 @@ def test_root_outside_a_sandbox_is_refused_before_anything_is_created(shop: Shop
     refused(done, 9, "root", "bypassPermissions")
     assert "IS_SANDBOX" in done.err
     assert shop.requests("POST") == []
-    assert not shop.place.runtime.exists()
+    assert not (shop.place.root / ".claude").exists()
     assert shop.place.git("worktree", "list").count("\n") == 0
 
 
