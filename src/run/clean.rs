@@ -324,12 +324,14 @@ fn left(states: impl IntoIterator<Item = State>) -> Vec<Left> {
     left
 }
 
-/// Where it stood, also after the journal has noted its removal.
+/// Where it stood, also after the journal has noted its removal; as git writes it, without
+/// symbolic links.
 fn worktree_of(start: &Start, task: &Task, branch: &str) -> PathBuf {
-    task.worktree.as_ref().map_or_else(
+    let path = task.worktree.as_ref().map_or_else(
         || Path::new(&start.worktrees).join(branch.replace('/', "-")),
         PathBuf::from,
-    )
+    );
+    path.canonicalize().unwrap_or(path)
 }
 
 impl Outcome {

@@ -197,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_a_damaged_line_is_good() {
+        let (records, text) = journal(&["one".into(), "two".into(), "three".into()]);
+        let damaged = text.replacen("two", "twp", 1);
+        let (journal, corrupt) = read_good(damaged.as_bytes(), 0);
+        assert_eq!(journal.records, records[..1]);
+        assert_eq!(journal.good_bytes, text.find('\n').unwrap() + 1);
+        assert_eq!(corrupt.map(|corrupt| corrupt.line), Some(2));
+    }
+
+    #[test]
     fn a_missing_line_is_noticed() {
         let (records, _) = journal(&["one".into(), "two".into(), "three".into()]);
         let text = [&records[0], &records[2], &records[2]].map(encode).concat();

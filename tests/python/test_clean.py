@@ -105,21 +105,24 @@ class TestSafe:
         remote = shop.place.git("ls-remote", "origin", f"refs/heads/{first}")
         assert first in remote, "the remote's own is nobody's business"
 
-    def test_a_remote_that_lost_the_branch_is_believed(self, shop: Shop) -> None:
+    def test_a_squashed_pull_request_is_known_by_its_head_and_a_lost_branch_is_not(
+        self, shop: Shop
+    ) -> None:
         master = shop.issue("Add a")
         assert shop.run(str(master), "--agent", shop.place.agent(WORKS), "--yes").code == 0
         (branch,) = branches(shop.place) - {"main"}
-        tracked = shop.place.git("rev-parse", f"refs/remotes/origin/{branch}")
+        commit = shop.place.git("rev-parse", branch)
+        other = shop.place.root.parent / "other"
         url = shop.place.git("remote", "get-url", "origin")
-        bare = shop.place.root.parent / "other"
-        shop.place.git("clone", "--quiet", url, str(bare))
-        shop.place.git("push", "--quiet", "origin", "--delete", branch, cwd=bare)
-        assert shop.place.git("rev-parse", f"refs/remotes/origin/{branch}") == tracked
-        out = clean(shop.place)
-        if "refs/pull/" in shop.place.git("ls-remote", "origin"):
-            assert f"Removed {branch}: pushed to origin" in out, "its pull request has it"
-        else:
-            assert f"Kept {branch}: not pushed to origin" in out
+        shop.place.git("clone", "--quiet", url, str(other))
+        shop.place.git("push", "--quiet", "origin", "--delete", branch, cwd=other)
+        tracked = shop.place.git("rev-parse", f"refs/remotes/origin/{branch}")
+        assert tracked == commit, "what was known of the remote is out of date"
+        assert f"Kept {branch}: not pushed to origin" in clean(shop.place)
+        (pull,) = shop.state["pulls"]
+        head = f"refs/pull/{pull['number']}/head"
+        shop.place.git("push", "--quiet", "origin", f"{commit}:{head}", cwd=shop.place.root)
+        assert f"Removed {branch}: pushed to origin" in clean(shop.place)
 
     def test_without_the_remote_the_last_that_is_known_of_it_counts(self, shop: Shop) -> None:
         master = shop.issue("Add a")

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use orchestration::error::Error;
-use orchestration::workspace::cli::{Git, GitCommand, check_version, uncommitted};
+use orchestration::workspace::cli::{Git, GitCommand, check_version, references, uncommitted};
 use orchestration::workspace::{Workspace, exclude};
 use tempfile::TempDir;
 
@@ -383,6 +383,45 @@ fn a_branch_is_deleted_only_while_it_stands_where_we_put_it() {
     );
     assert!(!scene.workspace().branch_exists("feat/untouched").unwrap());
     assert!(scene.workspace().branch_exists("feat/moved").unwrap());
+}
+
+#[test]
+fn a_commit_is_within_what_was_built_on_it_and_nothing_else() {
+    let scene = Scene::new();
+    let first = scene.git(&["rev-parse", "HEAD"]);
+    scene.git(&["switch", "--quiet", "--create", "side"]);
+    scene.git(&["commit", "--quiet", "--allow-empty", "-m", "side"]);
+    let side = scene.git(&["rev-parse", "HEAD"]);
+    scene.git(&["switch", "--quiet", "main"]);
+    scene.git(&["commit", "--quiet", "--allow-empty", "-m", "second"]);
+    let second = scene.git(&["rev-parse", "HEAD"]);
+    let within = |commit: &str, other: &str| scene.workspace().is_within(commit, other).unwrap();
+    assert!(within(&first, &first) && within(&first, &second) && within(&first, &side));
+    assert!(!within(&second, &first) && !within(&side, &second));
+    let unknown = "0123456789012345678901234567890123456789";
+    assert!(!within(unknown, &second) && !within(&second, unknown));
+    assert!(
+        within(unknown, unknown),
+        "a remote says that it has the very commit"
+    );
+    assert!(!within("no commit", &second));
+}
+
+#[test]
+fn a_remote_answers_for_the_references_that_are_asked_for() {
+    let scene = Scene::new();
+    let head = scene.git(&["rev-parse", "HEAD"]);
+    for name in ["refs/heads/feat/a", "refs/pull/7/head", "refs/heads/other"] {
+        scene.git(&["update-ref", name, "HEAD"]);
+    }
+    let url = scene.root.to_str().unwrap();
+    let names = ["refs/heads/feat/a", "refs/pull/7/head", "refs/heads/gone"];
+    let command = git().remote_references(&scene.root, url, names.map(str::to_owned));
+    let output = run(&command);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let found = [("refs/heads/feat/a", &*head), ("refs/pull/7/head", &*head)];
+    assert_eq!(references(&text), found);
 }
 
 #[test]
