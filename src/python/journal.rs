@@ -26,20 +26,24 @@ pub(super) fn main_worktree(py: Python<'_>, path: PathBuf) -> PyResult<PathBuf> 
 /// The process that holds a lock; 0 where it is not known by number.
 #[pyfunction]
 pub(super) fn lock_holder(py: Python<'_>, path: PathBuf) -> Option<u32> {
-    py.detach(|| lock::holder(&path))
+    py.detach(move || lock::holder(&path))
 }
 
-/// An orchestration as it stands: as JSON, as lines, what to do next, and what is damaged.
+/// As JSON, as lines, what to do next, and the error for what is damaged.
+type Overview = (String, Vec<String>, Option<String>, Option<Py<PyAny>>);
+
+/// An orchestration as it stands.
 #[pyfunction]
 pub(super) fn overview(
     py: Python<'_>,
     journal: PathBuf,
     holder: Option<u32>,
-) -> PyResult<(String, Vec<String>, Option<String>, Option<Py<PyAny>>)> {
-    let (read, damage) = py.detach(|| read_good_journal(&journal))?;
+) -> PyResult<Overview> {
+    let shown = journal.display().to_string();
+    let (read, damage) = py.detach(move || read_good_journal(&journal))?;
     let Some(state) = State::replay(&read.records) else {
         let not_begun = || Error::Engine {
-            reason: format!("{} has not begun", journal.display()),
+            reason: format!("{shown} has not begun"),
         };
         return Err(damage.unwrap_or_else(not_begun).into());
     };
@@ -52,7 +56,7 @@ pub(super) fn overview(
 /// Asks the run that writes a journal to end.
 #[pyfunction]
 pub(super) fn ask_to_end(py: Python<'_>, journal: PathBuf, kill: bool) -> PyResult<()> {
-    Ok(py.detach(|| post(&journal, kill))?)
+    Ok(py.detach(move || post(&journal, kill))?)
 }
 
 /// Cleans up after the orchestrations in these folders; what became of it, as lines.
@@ -64,7 +68,7 @@ pub(super) fn clean(
     dry_run: bool,
 ) -> PyResult<Vec<String>> {
     watcher::announce(py)?;
-    let outcome = py.detach(|| {
+    let outcome = py.detach(move || {
         let workspace = Workspace::discover(&repo)?;
         run_clean::clean(&workspace, &folders, dry_run)
     })?;
