@@ -103,7 +103,9 @@ class TestStopping:
 
     def test_once_more_kills_the_agents(self, place: Place) -> None:
         run = begin(place, HANGS)
-        agent = int((worktree(place) / "agent-1.pid").read_text(encoding="utf-8"))
+        pid = worktree(place) / "agent-1.pid"
+        wait_for(lambda: pid.exists() and pid.read_text(encoding="utf-8").strip(), "the agent")
+        agent = int(pid.read_text(encoding="utf-8"))
         (journal,) = folder(place).glob("*.jsonl")
         ask_to_end(journal, kill=False)
         wait_for(lambda: b'"cancel_requested"' in journal.read_bytes(), "it to be heard")

@@ -181,9 +181,10 @@ def test_a_hang_ends_at_the_time_limit_with_all_it_started(
         bash(f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' > /dev/null 2>&1 &"), hang()
     )
     issue = shop.issue("Add the cart")
-    done = shop.run(str(issue), "--timeout", "3", "--output", "json")
+    # Long enough for the program to start on a busy machine.
+    done = shop.run(str(issue), "--timeout", "8", "--output", "json")
     assert done.code == 2
-    assert shop.status(issue, 1)["error"] == "TIMEOUT: the agent was ended after 3s"
+    assert shop.status(issue, 1)["error"] == "TIMEOUT: the agent was ended after 8s"
     (finished,) = of(TaskFinished, done.events)
     assert finished.failure is not None
     assert finished.failure.timed_out

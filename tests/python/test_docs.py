@@ -18,8 +18,6 @@ SHOWN = [README, *sorted((ROOT / "docs").glob("*.md"))]
 PROSE = sorted({*SHOWN, *ROOT.glob("*.md")})
 """The documents whose links are followed."""
 
-PROMISED = {"--retry"}
-"""Options that the README names to say that they do not exist yet."""
 FOREIGN = {"--allow-all-tools", "--dangerously-skip-permissions"}
 """Options of other programs that the README names."""
 
@@ -143,9 +141,8 @@ def test_the_readme_names_the_options_that_exist_and_no_others(tmp_path) -> None
         assert done.returncode == 0, done.stderr
         existing |= options(done.stdout)
     assert len(existing) > 15
-    assert named - PROMISED - FOREIGN - existing == set()
+    assert named - FOREIGN - existing == set()
     assert existing - named == set()
-    assert not PROMISED & existing, "it exists now: the README may stop to say that it does not"
 
 
 @pytest.mark.parametrize("document", PROSE, ids=lambda document: document.name)
