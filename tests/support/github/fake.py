@@ -56,7 +56,6 @@ class FakeGitHub:
         self.content_per_minute = content_per_minute
         self.model = State()
         self.faults = Faults()
-        self.closing = threading.Event()
         self.requests = []
         self.git_requests = []
         self.violations = []
@@ -83,7 +82,7 @@ class FakeGitHub:
             raise AssertionError(message)
 
     def close(self):
-        self.closing.set()
+        self.faults.clear()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()

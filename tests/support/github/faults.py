@@ -1,5 +1,6 @@
 """Faults on demand: which request is spoiled, and how. Decides; `api` and `server` carry it out."""
 
+import contextlib
 import random
 import re
 import threading
@@ -128,6 +129,8 @@ class Faults:
         self._chance = None
         self._made = {}
         self._row = {}
+        self._cleared = threading.Event()
+        self.held = 0
 
     def add(self, fault, method=".*", path="", skip=0, count=1):
         with self._lock:
@@ -141,8 +144,24 @@ class Faults:
             self._made, self._row = {}, {}
 
     def clear(self):
+        """Forget all rules; who is held up goes on at once."""
         with self._lock:
             self._rules, self._chance = [], None
+            self._cleared.set()
+            self._cleared = threading.Event()
+
+    @contextlib.contextmanager
+    def hold_up(self, delay):
+        """Wait before a request is carried out; it counts among `held` until it has been."""
+        with self._lock:
+            cleared = self._cleared
+            self.held += 1
+        try:
+            cleared.wait(delay)
+            yield
+        finally:
+            with self._lock:
+                self.held -= 1
 
     def choose(self, method, path):
         """The fault for this request, or `None`."""

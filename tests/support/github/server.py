@@ -118,9 +118,8 @@ class Handler(BaseHTTPRequestHandler):
         """Answer, log, and do what a fault says to the connection."""
         fault = fake.faults.choose(self.command, target)
         kind = fault.kind if fault else None
-        if fault and fault.delay:
-            fake.closing.wait(fault.delay)
-        given, user, counted = (None, None, False) if kind == "drop_before" else answer(fault)
+        with fake.faults.hold_up(fault.delay if fault else 0):
+            given, user, counted = (None, None, False) if kind == "drop_before" else answer(fault)
         dropped = kind in ("drop_before", "drop_after")
         log.append(
             Request(
