@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Outcome
@@ -74,13 +75,18 @@ def mend(shop: Shop) -> None:
     (Path(shop.place.environment["HOME"]) / "mended").touch()
 
 
-def has_finished(shop: Shop) -> bool:
-    """Whether the journal has its last record, so that there is nothing to go on with."""
-    texts = [path.read_text() for path in shop.place.runtime.glob("parallel/*/*.jsonl")]
-    return any(
-        text.endswith("\n") and json.loads(text.splitlines()[-1])["type"] == "finished"
-        for text in texts
-    )
+def journals(shop: Shop) -> list[list[dict[str, Any]]]:
+    """The whole records of each that has a start. Before that nothing was done, and the run that
+    comes next has a journal of its own."""
+    files = [path.read_text() for path in shop.place.runtime.glob("parallel/*/*.jsonl")]
+    read = [[json.loads(line) for line in text.split("\n")[:-1]] for text in files]
+    return [records for records in read if any(r["type"] == "started" for r in records)]
+
+
+def has_finished(shop: Shop, code: int) -> bool:
+    """Whether that is on the disk: then there is nothing to go on with."""
+    last = [records[-1] for records in journals(shop)]
+    return any(record["type"] == "finished" and record["exit_code"] == code for record in last)
 
 
 def marked_processes(shop: Shop) -> dict[int, str]:
@@ -121,7 +127,7 @@ def check_converged(shop: Shop) -> None:
     assert not list(place.root.parent.glob("clone.worktrees/*"))
     assert not place.git("status", "--porcelain")
 
-    assert len(list(place.runtime.glob("parallel/*/*.jsonl"))) == 1
+    assert len(journals(shop)) == 1
     assert place.summary()["successful"] == 2
     status = json.loads(shop.run("status", "--json").out)
     assert (status["state"], status["exit_code"]) == ("finished", 0)
@@ -138,14 +144,14 @@ def test_a_kill_at_any_sync_loses_nothing_and_doubles_nothing(
     command = begin(shop)
     killed = run_until(shop, library, sync, leaves, *command)
     assert killed.code in {-signal.SIGKILL, 2}, killed.err
-    if not has_finished(shop):
+    if not has_finished(shop, 2):
         again = shop.run(*command)
         assert again.code == 2, again.out + again.err
     mend(shop)
     retry = (command[0], "--retry")
     killed = run_until(shop, library, sync, leaves, *retry)
     assert killed.code in {-signal.SIGKILL, 0}, killed.err
-    if not has_finished(shop):
+    if not has_finished(shop, 0):
         again = shop.run(*retry)
         assert again.code == 0, again.out + again.err
     check_converged(shop)
