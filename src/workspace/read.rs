@@ -245,10 +245,16 @@ impl Workspace {
         Ok(index.iter().map(|entry| u64::from(entry.file_size)).sum())
     }
 
-    /// The lock that git holds while it changes a worktree's index; often not there.
-    pub fn index_lock(&self, worktree: &Path) -> Result<PathBuf> {
+    /// The locks that git holds while it changes a worktree or its branch: of the index, of `HEAD`
+    /// and its like, of the branch. Often there is none.
+    pub fn locks(&self, worktree: &Path, branch: &str) -> Result<Vec<PathBuf>> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
-        Ok(repository.path().join("index.lock"))
+        let heads = repository.commondir().join("refs/heads");
+        let mut locks = vec![heads.join(format!("{branch}.lock"))];
+        let files = std::fs::read_dir(repository.path()).into_iter().flatten();
+        locks.extend(files.filter_map(|file| Some(file.ok()?.path())));
+        locks.retain(|path| path.extension().is_some_and(|end| end == "lock") && path.is_file());
+        Ok(locks)
     }
 
     /// Whether a worktree was ever filled: one that is only registered has no index.

@@ -89,6 +89,19 @@ def test_a_retry_keeps_the_branch_with_its_commits_and_tells_how_the_attempt_bef
     assert (status["status"], status["attempt"], status["error"]) == ("completed", 2, None)
 
 
+def test_locks_that_a_killed_git_left_in_a_worktree_hold_nobody_up(place: Place):
+    plan = place.plan("Add cart")
+    killed = """cat >/dev/null; [ -e "$HOME/mended" ] && { echo done >x.txt; exit; }
+folder=$(git rev-parse --git-dir); branch=$(git symbolic-ref HEAD)
+touch $folder/index.lock $folder/HEAD.lock $(git rev-parse --git-common-dir)/$branch.lock; exit 1"""
+    assert place.run(plan, "--agent", place.agent(killed)).code == 2
+    (place.root / ".git/index.lock").touch()
+    mend(place)
+    again = place.run(plan, "--retry")
+    assert again.code == 0, again.out
+    assert (place.root / ".git/index.lock").exists(), "this one is somebody else's"
+
+
 def test_a_sub_issue_may_be_named_and_only_its_task_runs(shop: Shop):
     master = shop.issue("Add cart", "Add login")
     agent = shop.place.agent('cat >/dev/null; [ -e "$HOME/mended" ] || exit 1; echo x >$AGENT_ID')

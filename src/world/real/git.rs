@@ -116,15 +116,16 @@ impl Steps {
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
                 return Err(format!("{} is on another branch", place.path.display()));
             }
-            Some(_)
-                if workspace
+            Some(_) => {
+                forget_stale_locks(&workspace, place)?;
+                let filled = workspace
                     .is_checked_out(&place.path)
-                    .map_err(|error| error.to_string())? =>
-            {
-                return Ok(());
+                    .map_err(|error| error.to_string())?;
+                if filled {
+                    return Ok(());
+                }
+                // An earlier run was ended between the two steps, or during the second.
             }
-            // An earlier run was ended between the two steps, or during the second.
-            Some(_) => self.forget_stale_lock(place)?,
             None => self.register(&workspace, place)?,
         }
         self.run(&self.git.check_out(&place.path))?;
@@ -132,20 +133,6 @@ impl Steps {
             self.run(&self.git.submodules(&place.path))?;
         }
         Ok(())
-    }
-
-    /// Nobody but a run of this master fills this worktree, and this one holds its lock; so the
-    /// lock that a killed check-out left in a worktree that was never filled is nobody's.
-    fn forget_stale_lock(&self, place: &Workplace) -> Result<(), Trouble> {
-        let stale = Workspace::discover(&self.root)
-            .and_then(|workspace| workspace.index_lock(&place.path))
-            .map_err(|error| error.to_string())?;
-        match fs::remove_file(&stale) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(format!("cannot remove {}: {error}", stale.display()))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The short part: makes folder and branch known to git.
@@ -396,6 +383,24 @@ pub fn unit(
         },
         ..UnitSpec::new(&command.program).args(command.args.iter())
     }
+}
+
+/// git leaves its locks when it is killed, as it is with the agent or the run that called it, and
+/// gives up for ever where it finds them. This run holds its master's lock and has ended what the
+/// one before it left, so in this worktree and on its branch they are nobody's.
+fn forget_stale_locks(workspace: &Workspace, place: &Workplace) -> Result<(), Trouble> {
+    let locks = workspace
+        .locks(&place.path, &place.branch)
+        .map_err(|error| error.to_string())?;
+    for stale in locks {
+        match fs::remove_file(&stale) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(format!("cannot remove {}: {error}", stale.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn same(a: &Path, b: &Path) -> bool {
