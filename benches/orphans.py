@@ -126,7 +126,7 @@ def clear(home: Path, phase: str) -> Trial:
 def survivors(home: Path) -> list[Process]:
     folders = home.glob("agent-*")
     written = {process for folder in folders for process in noted(folder) if process.lives}
-    found = {process.pid: process for process in [*written, *related(str(home))]}
+    found = {process.pid: process for process in [*related(str(home)), *written]}
     return list(found.values())
 
 
