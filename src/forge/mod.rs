@@ -51,7 +51,8 @@ pub type Listener = Box<dyn Fn(&str) + Send + Sync>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Request {
-    /// Ensures an issue. Answered by [`Reply::Created`].
+    /// Ensures an issue; an open diagnostic one gets the new title and text. Answered by
+    /// [`Reply::Created`].
     CreateIssue(NewIssue),
     /// Ensures a change request. Answered by [`Reply::Created`].
     CreatePull(NewPull),

@@ -427,6 +427,7 @@ impl<'a, W: World> Driver<'a, W> {
 
     /// Applies a record, and holds it back until the next [`Self::commit`].
     fn note(&mut self, body: Body) {
+        let body = self.site.redact_record(body);
         self.seq += 1;
         let record = Record {
             v: VERSION,

@@ -38,6 +38,11 @@ impl Interruption {
         }
     }
 
+    /// Whether somebody does not want to wait any longer.
+    pub fn has_fired(&self) -> bool {
+        self.commands.are_cancelled()
+    }
+
     /// The forge is asked by a run from here on.
     pub fn release(&self) {
         *self.lock() = None;

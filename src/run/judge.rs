@@ -74,12 +74,35 @@ fn read_tasks(origin: &Origin, source: &str) -> Result<Plan> {
         (Err(error), _) => return Err(error),
     };
     own_references(origin, &mut plan);
+    once_each(origin, &mut plan)?;
     plan.adopt(
         foreign
             .iter()
             .map(|issue| (issue.number, &*issue.title, &*issue.body)),
     );
     Ok(plan)
+}
+
+/// A master is no task of its own, and an issue that is named twice is one task.
+fn once_each(origin: &Origin, plan: &mut Plan) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for task in &plan.tasks {
+        let Some(issue) = &task.adopts else { continue };
+        let refuse = |reason: String| Error::CannotAdopt {
+            task: task.index,
+            reason,
+        };
+        if let Some(master) = &origin.master
+            && issue.repository.is_none()
+            && issue.number == master.number
+        {
+            return Err(refuse(format!("{issue} is the master issue itself")));
+        }
+        if let Some(before) = seen.insert(issue.clone(), task.index) {
+            return Err(refuse(format!("{issue} is task {before} already")));
+        }
+    }
+    Ok(())
 }
 
 /// `octo/shop#12` in an issue of octo/shop is #12.

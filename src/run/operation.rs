@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::agent::environment::{Assignment, Environment, ask_for_todos, set};
 use crate::agent::prompt::{Brief, prompt};
 use crate::agent::{Agent, Invocation, Session};
@@ -20,7 +22,7 @@ use crate::supervisor::{Capture, Limits, Stdin, UnitSpec};
 use crate::workspace::{AGENT_STATUS_FILE, Layout, Master};
 use crate::world::{Operation, Workplace};
 
-use super::record::Intent;
+use super::record::{Body, Intent};
 use super::state::{State, Task};
 use super::unit::Role;
 
@@ -77,6 +79,53 @@ impl Site {
     /// Whether the agent streams what it does.
     pub fn streams(&self) -> bool {
         self.agent.streams()
+    }
+
+    /// A record without the secrets in what git, agents and the forge have said. What the user
+    /// wrote, the plan above all, stays as it is.
+    pub fn redact_record(&self, body: Body) -> Body {
+        let is_ours = matches!(
+            body,
+            Body::PlanParsed { .. }
+                | Body::Validated { .. }
+                | Body::Started(_)
+                | Body::Resumed(_)
+                | Body::Intended { .. }
+                | Body::SubIssueFiled { .. }
+                | Body::BatchStarted { .. }
+                | Body::AgentUsed { .. }
+                | Body::Finished { .. }
+        );
+        if is_ours {
+            return body;
+        }
+        let Ok(mut value) = serde_json::to_value(&body) else {
+            return body;
+        };
+        if !self.redact_texts(&mut value) {
+            return body;
+        }
+        // The same shape with other texts is the same kind of record.
+        serde_json::from_value(value).unwrap_or(body)
+    }
+
+    /// Whether there was anything to take out.
+    fn redact_texts(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => {
+                let clean = self.redactor.text(text);
+                let differs = clean != *text;
+                *text = clean;
+                differs
+            }
+            Value::Array(values) => values
+                .iter_mut()
+                .fold(false, |found, value| self.redact_texts(value) | found),
+            Value::Object(fields) => fields
+                .values_mut()
+                .fold(false, |found, value| self.redact_texts(value) | found),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
     }
 
     /// A text of an agent without its secrets.

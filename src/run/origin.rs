@@ -3,12 +3,15 @@
 //!
 //! Reads the plan, asks the forge for the issue and the clone for its remotes; creates nothing.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::forge::github::address::{IssueAddress, NoAddress, api_address};
+use crate::forge::github::address::{IssueAddress, NoAddress, api_address, host_of_api};
 use crate::forge::github::time::RealTime;
 use crate::forge::github::token::{Sources, Token};
 use crate::forge::github::{GitHubForge, Setting};
@@ -18,6 +21,7 @@ use crate::supervisor::{Newlines, Outcome, UnitSpec};
 use crate::workspace::{Layout, Master, Workspace};
 use crate::world::real::{reason, wall};
 
+use super::interruption::Interruption;
 use super::options::Source;
 use super::remote::{Clone, Remote};
 use super::surroundings::variable;
@@ -167,6 +171,13 @@ impl Search<'_> {
             (!value.trim().is_empty()).then(|| value.to_owned())
         };
         let explicit = text("GITHUB_API_URL");
+        if let Some(url) = explicit.as_deref().filter(|url| host_of_api(url).is_none()) {
+            return Err(Error::OutOfRange {
+                name: "GITHUB_API_URL".to_owned(),
+                value: url.to_owned(),
+                expected: "the address of an API, such as https://api.github.com".to_owned(),
+            });
+        }
         let host = &remote.repository.host;
         let api = api_address(host, explicit.as_deref(), text("GH_HOST").as_deref());
         let sources = Sources::of(&api, explicit.is_some());
@@ -222,15 +233,17 @@ fn with_title(issue: &Issue) -> String {
 }
 
 /// The text of a plan, and its absolute path.
-pub fn read_plan(given: &str) -> Result<(String, PathBuf)> {
+///
+/// A pipe may stay silent: then an interruption ends the wait.
+pub fn read_plan(given: &str, interruption: &Interruption) -> Result<(String, PathBuf)> {
     let path = PathBuf::from(given);
     let unreadable = |reason: String| Error::PlanUnreadable {
         path: PathBuf::from(given),
         reason,
     };
-    let bytes = fs::read(&path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::PlanMissing { path: path.clone() },
-        std::io::ErrorKind::IsADirectory => unreadable("it is a folder".to_owned()),
+    let bytes = read_at_most(&path, interruption).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Error::PlanMissing { path: path.clone() },
+        io::ErrorKind::IsADirectory => unreadable("it is a folder".to_owned()),
         _ => unreadable(reason(&error)),
     })?;
     let text =
@@ -240,6 +253,41 @@ pub fn read_plan(given: &str) -> Result<(String, PathBuf)> {
         .map_err(|error| unreadable(reason(&error)))?;
     Ok((text, path))
 }
+
+/// The longest plan, in bytes.
+const LONGEST_PLAN: u64 = 64 * 1024 * 1024;
+
+fn read_at_most(path: &Path, interruption: &Interruption) -> io::Result<Vec<u8>> {
+    let read = |path: PathBuf| {
+        let mut bytes = Vec::new();
+        File::open(path)?
+            .take(LONGEST_PLAN + 1)
+            .read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > LONGEST_PLAN {
+            return Err(io::Error::other("it is larger than 64 MB"));
+        }
+        Ok(bytes)
+    };
+    let path = path.to_owned();
+    if fs::metadata(&path).is_ok_and(|found| found.is_file() || found.is_dir()) {
+        return read(path);
+    }
+    let (teller, answer) = channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more after an interruption.
+        let _ = teller.send(read(path));
+    });
+    loop {
+        match answer.recv_timeout(LOOK) {
+            Ok(read) => return read,
+            Err(RecvTimeoutError::Timeout) if !interruption.has_fired() => {}
+            Err(_) => return Err(io::Error::other("interrupted")),
+        }
+    }
+}
+
+/// Between two looks for an interruption, while a pipe is silent.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// An issue, as it is now.
 pub fn ask_issue(forge: &dyn Forge, number: u64) -> Result<Issue> {

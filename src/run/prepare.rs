@@ -95,7 +95,9 @@ pub fn prepare(
     let repository = repository.canonicalize().unwrap_or(repository);
     let parsed = Source::parse(source);
     let plan = match &parsed {
-        Source::File(path) => read_plan(path).map(|(text, path)| (text, Some(path)))?,
+        Source::File(path) => {
+            read_plan(path, interruption).map(|(text, path)| (text, Some(path)))?
+        }
         Source::Stdin => (text.unwrap_or_default(), None),
         Source::Issue(_) | Source::Local(_) => (String::new(), None),
     };

@@ -255,7 +255,6 @@ impl Prepared {
                     description: task.description.clone(),
                     acceptance: task.acceptance.clone(),
                     adopts,
-                    repeats: false,
                 })
             })
             .collect()

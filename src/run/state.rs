@@ -330,7 +330,9 @@ impl State {
             }
             Body::Inspected { agent, proof } => self.advance(*agent, |task| {
                 let moved = task.head.as_ref() != Some(&proof.head);
-                if proof.shows_work() && (moved || !task.spec.repeats) {
+                // What stood on the branch before counts only where this orchestration made it.
+                let is_ours = task.attempts > 1 || task.previous.is_some();
+                if proof.shows_work() && (moved || is_ours) {
                     task.step = Step::Inspected;
                 } else {
                     task.fail(Failure::new(

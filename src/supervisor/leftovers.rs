@@ -38,9 +38,15 @@ pub fn end_leftovers(mark: &str) -> bool {
         return true;
     };
     let until = clock::now() + PATIENCE;
-    while scan::kill_marked(std::slice::from_ref(&mark), 0) == [true] {
+    let mut hunt = scan::Hunt::default();
+    loop {
+        let found = hunt.kill(std::slice::from_ref(&mark), 0);
+        let is_alive = found.alive == [true];
+        if !is_alive && found.is_certain {
+            return true;
+        }
         if clock::now() >= until {
-            return false;
+            return !is_alive;
         }
         #[expect(
             clippy::disallowed_methods,
@@ -48,7 +54,6 @@ pub fn end_leftovers(mark: &str) -> bool {
         )]
         std::thread::sleep(PAUSE);
     }
-    true
 }
 
 #[cfg(test)]

@@ -49,15 +49,61 @@ pub(super) fn process(pid: u32) -> Option<Process> {
     parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// The numbers of all processes.
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
 /// All processes that are not dead.
 fn processes() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(process)
+    pids()
+        .filter_map(process)
         .filter(|process| !process.dead)
         .collect()
+}
+
+/// A whole look: it lists again until nobody is new, for who was listed may have forked and died
+/// before it was read.
+#[derive(Debug, Default)]
+struct Look {
+    alive: Vec<Process>,
+    /// Somebody vanished or died while it was made, and may have left a child that it missed.
+    is_doubtful: bool,
+}
+
+/// How often a look lists again at most. Where processes are made faster, it is doubtful.
+const LISTINGS: usize = 16;
+
+impl Look {
+    /// `dead` are those that were known to be dead before; it is brought up to date.
+    fn make(dead: &mut BTreeSet<(u32, u64)>) -> Self {
+        let mut look = Self::default();
+        let mut seen = BTreeSet::new();
+        let mut still_dead = BTreeSet::new();
+        for listing in 0.. {
+            let new: Vec<u32> = pids().filter(|pid| seen.insert(*pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            if listing == LISTINGS {
+                look.is_doubtful = true;
+                break;
+            }
+            for pid in new {
+                match process(pid) {
+                    None => look.is_doubtful = true,
+                    Some(process) if process.dead => {
+                        look.is_doubtful |= !dead.contains(&(pid, process.start));
+                        still_dead.insert((pid, process.start));
+                    }
+                    Some(process) => look.alive.push(process),
+                }
+            }
+        }
+        *dead = still_dead;
+        look
+    }
 }
 
 /// Which process groups have living members. One look serves all that ask at about the same time.
@@ -126,30 +172,64 @@ fn belonging(
     }
 }
 
-/// Kills everything that belongs to the marks, and says for each mark whether anything was found.
-///
-/// One look is not enough where something forks: repeat until nothing is found. Processes that
-/// started before `since` (clock ticks since the machine started) are passed over.
-pub(super) fn kill_marked(marks: &[Mark], since: u64) -> Vec<bool> {
-    let own = std::process::id();
-    let mut processes = processes();
-    processes.retain(|process| process.start >= since && process.pid != own);
-    let mut environment = Vec::new();
-    let found = belonging(&processes, |process| {
-        environment.clear();
-        let path = format!("/proc/{}/environ", process.pid);
-        File::open(path).ok()?.read_to_end(&mut environment).ok()?;
-        let value = mark::value_in(&environment)?;
-        marks.iter().position(|mark| mark.is_in(value))
-    });
-    let mut alive = vec![false; marks.len()];
-    for process in &processes {
-        if let Some(&mark) = found.get(&process.pid) {
-            alive[mark] = true;
-            kill(process);
+/// Looks for what belongs to marks, again and again, and kills it.
+#[derive(Debug, Default)]
+pub(super) struct Hunt {
+    /// Those that the look before has seen dead and not yet reaped.
+    dead: BTreeSet<(u32, u64)>,
+}
+
+/// What one look of a [`Hunt`] came to.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// For each mark, whether anything of it was alive. It is killed now.
+    pub(super) alive: Vec<bool>,
+    /// Nothing can have been missed.
+    pub(super) is_certain: bool,
+}
+
+impl Hunt {
+    /// Kills everything that belongs to the marks.
+    ///
+    /// One look is not enough where something forks: repeat until a certain one has found nothing.
+    /// Processes that started before `since` (clock ticks since the machine started) are passed
+    /// over.
+    pub(super) fn kill(&mut self, marks: &[Mark], since: u64) -> Found {
+        let own = std::process::id();
+        let Look {
+            alive: mut processes,
+            mut is_doubtful,
+        } = Look::make(&mut self.dead);
+        processes.retain(|process| process.start >= since && process.pid != own);
+        let mut environment = Vec::new();
+        let found = belonging(&processes, |process| {
+            environment.clear();
+            let path = format!("/proc/{}/environ", process.pid);
+            let read = File::open(path).and_then(|mut file| file.read_to_end(&mut environment));
+            if read.is_err_and(|error| error.kind() != std::io::ErrorKind::PermissionDenied) {
+                is_doubtful = true;
+            }
+            let value = mark::value_in(&environment)?;
+            marks.iter().position(|mark| mark.is_in(value))
+        });
+        let mut alive = vec![false; marks.len()];
+        for process in &processes {
+            if let Some(&mark) = found.get(&process.pid) {
+                alive[mark] = true;
+                kill(process);
+            }
+        }
+        Found {
+            alive,
+            is_certain: !is_doubtful,
         }
     }
-    alive
+}
+
+/// One look for what belongs to the marks, which it kills; for each mark, whether anything of it
+/// was found.
+pub(super) fn kill_marked(marks: &[Mark], since: u64) -> Vec<bool> {
+    Hunt::default().kill(marks, since).alive
 }
 
 /// Kills exactly this process: never one that was given its number in the meantime.

@@ -206,9 +206,15 @@ fn is_alive(pid: u32, _start: u64) -> bool {
 fn end_everything(mark: &Mark, since: u64) -> bool {
     let deadline: Moment = clock::now() + PATIENCE;
     let mut clean = 0;
+    let mut hunt = scan::Hunt::default();
     while clean < CLEAN_LOOKS {
-        let alive = scan::kill_marked(std::slice::from_ref(mark), since).contains(&true);
-        clean = if alive { 0 } else { clean + 1 };
+        let found = hunt.kill(std::slice::from_ref(mark), since);
+        match (found.alive == [true], found.is_certain) {
+            (true, _) => clean = 0,
+            (false, true) => clean += 1,
+            // Strangers that come and go may make a look doubtful; that is no find.
+            (false, false) => {}
+        }
         if clock::now() >= deadline {
             return clean > 0;
         }

@@ -66,7 +66,7 @@ impl GitCommand {
             .unwrap_or("it said nothing");
         Error::Git {
             command: self.name.to_owned(),
-            reason: reason.to_owned(),
+            reason: without_credentials(reason),
         }
     }
 }
@@ -413,6 +413,22 @@ impl Git {
     }
 }
 
+/// A text without what stands before the host of an address: `https://user:token@host`.
+fn without_credentials(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        clean.push_str(before);
+        let end = after
+            .find(|mark: char| mark == '/' || mark.is_whitespace() || mark == '\'')
+            .unwrap_or(after.len());
+        let host = after[..end].rfind('@').map_or(0, |at| at + 1);
+        rest = &after[host..];
+    }
+    clean + rest
+}
+
 /// Reads the answer to [`Git::status`]: the paths of files with work that is not committed, our
 /// own left out. Names that are not UTF-8 are shown with `\u{fffd}`.
 pub fn uncommitted(stdout: &[u8]) -> Vec<String> {
@@ -506,6 +522,17 @@ mod tests {
             "worktree add --no-checkout --no-track -b feat/local-2-agent-1 -- /w/x y c0"
         );
         assert_eq!(command.folder, Path::new("/r"));
+    }
+
+    #[test]
+    fn an_error_of_git_holds_no_credentials() {
+        let error = git().version(Path::new("/r")).failure(
+            "fatal: unable to access 'https://x-access-token:ghp_abc@github.com/o/r.git/': no",
+        );
+        assert_eq!(
+            error.to_string(),
+            "git --version failed: unable to access 'https://github.com/o/r.git/': no"
+        );
     }
 
     #[test]

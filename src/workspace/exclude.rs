@@ -61,11 +61,15 @@ fn append_missing(path: &Path) -> io::Result<()> {
 
 /// Makes the runtime folder, with the `.gitignore` of `*` that keeps it out of commits.
 ///
-/// `root` is the main worktree. A `.gitignore` that stands there already is left alone.
+/// `root` is the main worktree. A `.gitignore` that stands there already is left alone, but for an
+/// empty one, which a full disk leaves.
 pub fn ensure_runtime(root: &Path) -> Result<()> {
     let runtime = root.join(RUNTIME_FOLDER);
     fs::create_dir_all(&runtime).map_err(|error| failed("create", &runtime, &error))?;
     let ignore = runtime.join(".gitignore");
+    if fs::metadata(&ignore).is_ok_and(|found| found.len() == 0) {
+        return fs::write(&ignore, b"*\n").map_err(|error| failed("write", &ignore, &error));
+    }
     match OpenOptions::new()
         .write(true)
         .create_new(true)

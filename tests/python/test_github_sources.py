@@ -299,3 +299,27 @@ class TestAgain:
         (second,) = shop.state["issues"][0]["comments"]
         assert second["id"] == first["id"]
         assert "2/2 tasks completed successfully" in second["body"]
+
+
+def test_an_issue_that_is_named_twice_and_a_master_that_names_itself_are_refused(
+    shop: Shop,
+) -> None:
+    adopted = shop.github.add_issue(REPOSITORY, "Add till", "")
+    twice = shop.github.add_issue(
+        REPOSITORY, "Twice", f"- [ ] #{adopted}\n- [ ] {REPOSITORY}#{adopted}\n"
+    )
+    itself = shop.github.add_issue(REPOSITORY, "Itself", f"- [ ] #{twice + 1}\n- [ ] Other\n")
+    for master, words in ((twice, "is task 1 already"), (itself, "is the master issue itself")):
+        done = shop.run(str(master), "--agent", shop.place.agent(WORKS))
+        refused(done, 4, words)
+    assert not any(issue["labels"] for issue in shop.state["issues"])
+
+
+def test_work_of_another_orchestration_is_no_evidence_of_this_one(shop: Shop) -> None:
+    adopted = shop.github.add_issue(REPOSITORY, "Add till", "")
+    first = shop.github.add_issue(REPOSITORY, "First", f"- [ ] #{adopted}\n")
+    second = shop.github.add_issue(REPOSITORY, "Second", f"- [ ] #{adopted}\n")
+    assert shop.run(str(first), "--agent", shop.place.agent(WORKS)).code == 0
+    done = shop.run(str(second), "--agent", "true")
+    assert done.code == 2, done.out
+    assert shop.status(second, 1)["error"].startswith("NO_CHANGES: ")

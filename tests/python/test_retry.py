@@ -236,3 +236,16 @@ def test_an_api_that_is_away_at_the_start_leaves_a_run_that_goes_on(shop: Shop):
     assert len(shop.issues("sub-issue")) == 2
     assert len(shop.state["pulls"]) == 2
     assert REPOSITORY in shop.state["name"]
+
+
+def test_a_task_that_fails_again_is_told_by_its_one_diagnostic_issue(shop: Shop):
+    master = shop.issue("Add cart")
+    agent = 'cat >/dev/null; [ -e "$HOME/mended" ] || exit 3; exit 4'
+    assert shop.run(str(master), "--agent", shop.place.agent(agent)).code == 2
+    (first,) = shop.issues("diagnostic")
+    assert "exited with code 3" in first["body"]
+    mend(shop.place)
+    assert shop.run(str(master), "--retry").code == 2
+    (again,) = shop.issues("diagnostic")
+    assert (again["number"], again["state"]) == (first["number"], "open")
+    assert "exited with code 4" in again["body"]

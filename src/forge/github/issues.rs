@@ -54,7 +54,12 @@ pub(super) struct Found {
 impl GitHubForge {
     pub(super) fn create_issue(&self, issue: &NewIssue) -> Result<Created, ForgeError> {
         let (found, existed) = match self.find_issue(&issue.marker)? {
-            Some(found) => (found, true),
+            Some(found) => {
+                if issue.marker.kind == MarkerKind::Diagnostic {
+                    self.rewrite(found.number, issue)?;
+                }
+                (found, true)
+            }
             None => (self.post_issue(issue)?, false),
         };
         if let Some(parent) = issue.parent {
@@ -65,6 +70,19 @@ impl GitHubForge {
             url: found.url,
             existed,
         })
+    }
+
+    /// A task that fails again is told by the issue that is open for it.
+    fn rewrite(&self, number: u64, issue: &NewIssue) -> Result<(), ForgeError> {
+        let call = Call::patch(
+            self.path(&format!("issues/{number}")),
+            json!({
+                "title": title(&issue.title),
+                "body": fitting(issue.marker.lead(&issue.body)),
+            }),
+            format!("bring issue #{number} up to date"),
+        );
+        self.client.ask(&call).map(drop)
     }
 
     fn post_issue(&self, issue: &NewIssue) -> Result<Found, ForgeError> {

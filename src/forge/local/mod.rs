@@ -62,9 +62,15 @@ impl LocalForge {
         let store = self.store.lock()?;
         let kind = front.kind;
         // One that was closed is over, but for a master: a plan has one.
-        if let Some(document) = store.find(kind, marker)?
+        if let Some(mut document) = store.find(kind, marker)?
             && (document.front.state == State::Open || marker.kind == MarkerKind::Master)
         {
+            if marker.kind == MarkerKind::Diagnostic {
+                // A task that fails again is told by the issue that is open for it.
+                document.front.title = front.title;
+                document.body = document::tidy(&marker.lead(body));
+                store.write(&document)?;
+            }
             return Ok(self.created(&document, true));
         }
         let number = store.next_number()?;

@@ -52,10 +52,13 @@ impl Store {
     /// Waits for the store to read from it, and creates nothing: there is none where nothing was
     /// ever filed.
     pub fn lock_existing(&self) -> Result<Option<Locked<'_>>, ForgeError> {
-        if self.folder.exists() {
-            self.lock().map(Some)
-        } else {
-            Ok(None)
+        if !self.folder.exists() {
+            return Ok(None);
+        }
+        match File::open(self.folder.join("lock")) {
+            // Whoever only reads needs no more, on a disk that is read-only neither.
+            Ok(file) => self.hold(file).map(Some),
+            Err(_) => self.lock().map(Some),
         }
     }
 
@@ -72,10 +75,14 @@ impl Store {
             .write(true)
             .open(&path)
             .map_err(|error| failed("write", &path, &error))?;
+        self.hold(file)
+    }
+
+    fn hold(&self, file: File) -> Result<Locked<'_>, ForgeError> {
         rustix::io::retry_on_intr(|| {
             rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
         })
-        .map_err(|error| failed("lock", &path, &error.into()))?;
+        .map_err(|error| failed("lock", &self.folder.join("lock"), &error.into()))?;
         Ok(Locked {
             store: self,
             _lock: file,

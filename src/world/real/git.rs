@@ -114,7 +114,11 @@ impl Steps {
             .find(|known| known.exists && same(&known.path, &place.path));
         match ours {
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
-                return Err(format!("{} is on another branch", place.path.display()));
+                let path = place.path.display();
+                return Err(format!(
+                    "{path} is on another branch; put it back with: git -C {path} checkout {}",
+                    place.branch
+                ));
             }
             Some(_) => {
                 forget_stale_locks(&workspace, place)?;
@@ -256,7 +260,11 @@ impl Steps {
                 branch: place.branch.clone(),
             },
             Err(message) => {
+                let diverged = ["fetch first", "non-fast-forward"]
+                    .iter()
+                    .any(|words| message.contains(words));
                 let error = match self.error_type(&message) {
+                    _ if diverged => ErrorType::FileConflict,
                     ErrorType::Unknown => ErrorType::ApiError,
                     known => known,
                 };
