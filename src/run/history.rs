@@ -53,6 +53,7 @@ impl History {
     pub fn todo(&self, mut tasks: Vec<TaskSpec>, anew: bool) -> Todo {
         let mut next = self.agents.values().max().map_or(1, |highest| highest + 1);
         for task in &mut tasks {
+            task.repeats = self.succeeded.contains(&task.key);
             task.agent = self.agents.get(&task.key).copied().unwrap_or_else(|| {
                 next += 1;
                 next - 1

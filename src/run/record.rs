@@ -98,6 +98,9 @@ pub struct TaskSpec {
     pub acceptance: Vec<String>,
     /// The number of the issue that it adopts.
     pub adopts: Option<u64>,
+    /// It succeeded before and is run anew: what its branch already has is no evidence.
+    #[serde(default)]
+    pub repeats: bool,
 }
 
 /// What an orchestration starts from.
@@ -607,6 +610,7 @@ pub(crate) mod tests_support {
             description: String::new(),
             acceptance: Vec::new(),
             adopts: None,
+            repeats: false,
         }
     }
 

@@ -255,6 +255,7 @@ impl Prepared {
                     description: task.description.clone(),
                     acceptance: task.acceptance.clone(),
                     adopts,
+                    repeats: false,
                 })
             })
             .collect()

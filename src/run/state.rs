@@ -330,8 +330,11 @@ impl State {
             }
             Body::Inspected { agent, proof } => self.advance(*agent, |task| {
                 let moved = task.head.as_ref() != Some(&proof.head);
-                // What stood on the branch before counts only where this orchestration made it.
-                let is_ours = task.attempts > 1 || task.previous.is_some();
+                // What stood on the branch before counts where it is this task's: its issue is its
+                // own, or this orchestration made it. An adopted issue may have been another's.
+                let is_ours = task.spec.adopts.is_none() && !task.spec.repeats
+                    || task.attempts > 1
+                    || task.previous.is_some();
                 if proof.shows_work() && (moved || is_ours) {
                     task.step = Step::Inspected;
                 } else {
