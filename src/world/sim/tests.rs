@@ -211,34 +211,36 @@ fn judge(
     broken
 }
 
-/// Once the world has turned kind, one retry brings everything to a good end.
+/// How many retries may be needed in a kind world: what an agent had finished before stands, and
+/// may turn out to be nothing.
+const MOST_RETRIES: usize = 2;
+
+/// Once the world has turned kind, retrying brings everything to a good end.
 fn mend(world: &mut SimWorld, start: &Start) -> Vec<String> {
-    world.reboot(Hostility::KIND);
     // Some simulated work takes longer than its limit.
     let mut start = start.clone();
     start.settings.timeout = None;
-    let before = world.processes.violations.len();
-    let End::Outcome(outcome) = program(world, &start, Some(Which::Failed)) else {
-        return vec!["a kind world kills".to_owned()];
-    };
-    let Ok(outcome) = *outcome else {
-        return vec!["a retry in a kind world broke".to_owned()];
-    };
-    let mut broken = world.processes.violations.split_off(before);
-    if outcome.exit_code != 0 {
-        let errors: Vec<_> = outcome
-            .summary
-            .tasks
-            .iter()
+    let mut errors = Vec::new();
+    for _ in 0..MOST_RETRIES {
+        world.reboot(Hostility::KIND);
+        let before = world.processes.violations.len();
+        let End::Outcome(outcome) = program(world, &start, Some(Which::Failed)) else {
+            return vec!["a kind world kills".to_owned()];
+        };
+        let Ok(outcome) = *outcome else {
+            return vec!["a retry in a kind world broke".to_owned()];
+        };
+        let mut broken = world.processes.violations.split_off(before);
+        broken.extend(truthful(world, &start, &outcome.summary));
+        if !broken.is_empty() || outcome.exit_code == 0 {
+            return broken;
+        }
+        let tasks = outcome.summary.tasks.iter();
+        errors = tasks
             .filter_map(|task| Some(format!("{}: {}", task.agent_id, task.error.as_ref()?)))
             .collect();
-        broken.push(format!(
-            "a retry in a kind world ended with {}: {errors:?}",
-            outcome.exit_code
-        ));
     }
-    broken.extend(truthful(world, &start, &outcome.summary));
-    broken
+    vec![format!("retries in a kind world do not end: {errors:?}")]
 }
 
 /// Whether the summary says what the world knows to be true.
