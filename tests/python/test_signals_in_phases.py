@@ -106,7 +106,8 @@ def test_a_signal_ends_a_run_that_goes_on_with_the_same_command(
     for text in (out, err):
         assert "Traceback" not in text
         assert "panicked" not in text
-    wait_for(lambda: not related(str(home(shop.place))), "all processes to end", PROMPT)
+    # The watcher is the last to go: where strangers come and go, it looks for five seconds.
+    wait_for(lambda: not related(str(home(shop.place))), "all processes to end", seconds=10)
 
     let_go(shop)
     again = shop.run(*arguments)

@@ -40,7 +40,8 @@ class Signals:
         """Installs nothing yet."""
         self._run: Run | None = None
         self.exit_code: int | None = None
-        """What the first signal leads to, once it came."""
+        """What the first signal to a run leads to, once it came."""
+        self._has_come = False
         self._before: dict[signal.Signals, Any] = {}
 
     def attach(self, run: Run) -> None:
@@ -59,13 +60,19 @@ class Signals:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # What has been told to end is on its way out: one signal more has nothing left to end, and
+        # would only take its exit code from it.
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._has_come else handler)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         exit_code = EXIT_CODES[signal.Signals(number)]
         if self._run is None:
+            if self._has_come:
+                return
+            self._has_come = True
             raise Stopped(exit_code)
+        self._has_come = True
         # Past the buffers of sys.stderr: a handler may have interrupted a write to it.
         if self.exit_code is not None:
             _say(b"killing the agents\n")
