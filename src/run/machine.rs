@@ -415,6 +415,45 @@ mod tests {
     }
 
     #[test]
+    fn a_task_lasts_until_its_work_is_done_not_until_the_forge_has_it() {
+        let mut run = Stepped::new(1, |_| {});
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        run.ran(1);
+        run.decide();
+        run.works(1);
+        assert_eq!(run.decide(), [Intent::OpenPull { agent: 1 }]);
+        let worked = run.state.tasks[0].seconds(run.state.at);
+        // The forge takes its time.
+        run.seq += 600;
+        let filed = Filed {
+            number: 9,
+            url: String::new(),
+            existed: false,
+        };
+        run.tell(Body::PullOpened { agent: 1, filed });
+        run.decide();
+        assert!(run.state.tasks[0].succeeded());
+        assert_eq!(run.state.summary().tasks[0].duration_seconds, worked);
+    }
+
+    #[test]
+    fn a_task_does_not_last_while_the_pool_pauses() {
+        let mut run = Stepped::new(1, |_| {});
+        run.file_all();
+        run.prepared(1);
+        run.decide();
+        sent_away(&mut run, 1, Again::UsageLimit { until: None });
+        run.decide();
+        run.seq += 3600;
+        run.tell(Body::PoolResumed);
+        run.decide();
+        run.ran(1);
+        assert!(run.state.tasks[0].seconds(run.state.at) < 60.0);
+    }
+
+    #[test]
     fn a_usage_limit_pauses_the_pool_until_its_reset_and_costs_no_attempt() {
         let mut run = Stepped::new(2, |settings| settings.max_workers = 1);
         run.file_all();

@@ -301,6 +301,7 @@ mod tests {
             unreachable!()
         };
         done.step = Step::Closed;
+        done.worked = Some(300_000_000);
         done.ended = Some(300_000_000);
         done.pull = Some(Filed {
             number: 7,
@@ -308,6 +309,7 @@ mod tests {
             existed: false,
         });
         failed.step = Step::Closed;
+        failed.worked = Some(300_000_000);
         failed.ended = Some(300_000_000);
         failed.failure = Some(Failure::new(
             Stage::Testing,

@@ -135,6 +135,7 @@ impl Task {
         self.excerpt = None;
         self.overloads = 0;
         self.began = None;
+        self.worked = None;
         self.ended = None;
         self.claim = None;
         self.proof = None;

@@ -66,6 +66,8 @@ pub struct Task {
     pub head: Option<String>,
     /// When it took its slot, in microseconds since the start.
     pub began: Option<u64>,
+    /// When its work was over, well or not: from there it waits for nothing but the forge.
+    pub worked: Option<u64>,
     /// When its outcome was journalled.
     pub ended: Option<u64>,
     /// The process of its agent while that is alive.
@@ -112,6 +114,7 @@ impl Task {
             branch: None,
             head: None,
             began: None,
+            worked: None,
             ended: None,
             pid: None,
             session: None,
@@ -149,6 +152,11 @@ impl Task {
         }
     }
 
+    /// Whether all that it lacks to begin its next attempt is leave to.
+    fn waits_to_start(&self) -> bool {
+        self.doing.is_none() && matches!(self.step, Step::Prepared | Step::SetUp)
+    }
+
     /// Whether it has begun and not yet ended.
     pub fn is_under_way(&self) -> bool {
         self.began.is_some() && self.ended.is_none()
@@ -164,10 +172,11 @@ impl Task {
         self.used.plus(&self.using)
     }
 
-    /// Seconds from its worktree to its outcome, or to `at` while it has none.
+    /// Seconds from its worktree to the end of its work, or to `at` while it is at work. How long
+    /// its change request waited for the forge says nothing about the task.
     pub fn seconds(&self, at: u64) -> f64 {
         let Some(began) = self.began else { return 0.0 };
-        seconds(self.ended.unwrap_or(at).saturating_sub(began))
+        seconds(self.worked.unwrap_or(at).saturating_sub(began))
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -273,8 +282,25 @@ impl State {
     }
 
     /// Takes one record in. Records about unknown tasks change nothing.
-    #[expect(clippy::too_many_lines, reason = "one arm a record: a table")]
     pub fn apply(&mut self, record: &Record) {
+        let agent = record.body.agent();
+        let works = |state: &Self| {
+            agent
+                .and_then(|agent| state.task(agent))
+                .is_some_and(Task::holds_slot)
+        };
+        let worked = works(self);
+        self.take_in(record);
+        if worked
+            && !works(self)
+            && let Some(task) = agent.and_then(|agent| self.task_mut(agent))
+        {
+            task.worked = Some(record.at);
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm a record: a table")]
+    fn take_in(&mut self, record: &Record) {
         let at = record.at;
         self.at = at;
         match &record.body {
@@ -389,7 +415,13 @@ impl State {
                 self.paused = Some(*until);
                 self.pauses += 1;
             }
-            Body::PoolResumed => self.paused = None,
+            Body::PoolResumed => {
+                self.paused = None;
+                // Its last attempt begins here: the pause was no work.
+                for task in self.tasks.iter_mut().filter(|task| task.waits_to_start()) {
+                    task.began = Some(at);
+                }
+            }
             Body::CancelRequested { exit_code } => {
                 self.cancelled = Some(
                     self.cancelled
@@ -423,6 +455,7 @@ impl State {
             task.doing = Some(intent);
             if matches!(intent, Intent::Prepare { .. }) {
                 task.began = Some(at);
+                task.worked = None;
             }
             if let Intent::StartAgent { attempt, .. } = intent {
                 task.attempts = attempt;
