@@ -34,9 +34,9 @@ pub struct Diagnostic<'a> {
     pub log: &'a str,
     /// Where the whole log is, relative to the repository.
     pub log_path: &'a str,
-    /// The worktree that was kept.
+    /// The worktree, where it is still there.
     pub worktree: Option<&'a str>,
-    /// The branch, which was not pushed.
+    /// The branch.
     pub branch: Option<&'a str>,
     /// Open diagnostic issues of the same cause.
     pub earlier: &'a [u64],
@@ -81,16 +81,24 @@ impl Diagnostic<'_> {
             text.push_str(&format_line(fix));
         }
         text.push_str(&format_line(&format!("Run it again: {}", code(self.retry))));
-        if let Some(worktree) = self.worktree {
-            let branch = self
-                .branch
-                .map(|branch| format!(", branch {}", code(branch)));
+        let left = match (self.worktree, self.branch) {
+            (Some(worktree), Some(branch)) => {
+                format!(
+                    "The worktree was kept: {}, branch {}",
+                    code(worktree),
+                    code(branch)
+                )
+            }
+            (Some(worktree), None) => format!("The worktree was kept: {}", code(worktree)),
+            (None, Some(branch)) => format!(
+                "The worktree is gone; what was committed is on the branch {}",
+                code(branch)
+            ),
+            (None, None) => String::new(),
+        };
+        if !left.is_empty() {
             text.push_str("\n## Left Behind\n");
-            text.push_str(&format_line(&format!(
-                "The worktree was kept: {}{}",
-                code(worktree),
-                branch.unwrap_or_default()
-            )));
+            text.push_str(&format_line(&left));
         }
         if !self.earlier.is_empty() {
             text.push_str("\n## Same Cause\n");

@@ -6,6 +6,7 @@
 //! would not know of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::supervisor::{CancelReason, OutputStream, UnitEvent, UnitId};
@@ -165,6 +166,7 @@ impl<'a, W: World> Driver<'a, W> {
                         intents.push(intent);
                         self.choose_session(intent);
                     }
+                    self.look_for_worktree(&body);
                     self.note(body);
                 }
             }
@@ -190,6 +192,21 @@ impl<'a, W: World> Driver<'a, W> {
         }
     }
 
+    /// What is said of a failed task names its worktree, if that is still there.
+    fn look_for_worktree(&mut self, body: &Body) {
+        if let Body::TaskEnded {
+            agent,
+            failure: Some(_),
+            ..
+        } = *body
+            && let Some(task) = self.state.task(agent)
+            && let Some(worktree) = &task.worktree
+            && !self.world.is_there(Path::new(worktree))
+        {
+            self.note(Body::WorktreeGone { agent });
+        }
+    }
+
     fn carry_out(&mut self, intent: Intent) -> Result<()> {
         match self.site.step(&self.state, intent) {
             Some(Step::Operation(operation)) => self.world.begin(*operation),
@@ -199,8 +216,7 @@ impl<'a, W: World> Driver<'a, W> {
                         .state
                         .task(agent)
                         .and_then(|task| task.worktree.clone());
-                    self.world
-                        .watch(agent, worktree.as_deref().map(std::path::Path::new));
+                    self.world.watch(agent, worktree.as_deref().map(Path::new));
                 }
                 let unit = self.world.submit(*spec);
                 self.units.insert(unit, (agent, role));

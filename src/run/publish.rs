@@ -231,6 +231,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
         },
         Body::Intended { .. }
         | Body::SessionChosen { .. }
+        | Body::WorktreeGone { .. }
         | Body::SetupEnded { .. }
         | Body::Inspected { .. }
         | Body::StepFailed { .. }

@@ -424,6 +424,11 @@ pub enum Body {
         /// Why.
         failure: Failure,
     },
+    /// The worktree of a task that failed is not there any more.
+    WorktreeGone {
+        /// The agent.
+        agent: u32,
+    },
     /// A task has its outcome.
     TaskEnded {
         /// The agent.
@@ -541,6 +546,7 @@ impl Body {
             | Self::Pushed { agent, .. }
             | Self::PullOpened { agent, .. }
             | Self::StepFailed { agent, .. }
+            | Self::WorktreeGone { agent }
             | Self::TaskEnded { agent, .. }
             | Self::DiagnosticFiled { agent, .. }
             | Self::DiagnosticFailed { agent, .. }

@@ -386,6 +386,11 @@ impl State {
             Body::StepFailed { agent, failure } => {
                 self.advance(*agent, |task| task.fail(failure.clone()));
             }
+            Body::WorktreeGone { agent } => {
+                if let Some(task) = self.task_mut(*agent) {
+                    task.worktree = None;
+                }
+            }
             Body::TaskEnded { agent, failure, .. } => self.advance(*agent, |task| {
                 task.failure.clone_from(failure);
                 task.step = Step::Ended;

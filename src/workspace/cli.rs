@@ -215,6 +215,21 @@ impl Git {
         )
     }
 
+    /// Checks another branch out; fails where that would overwrite something.
+    pub fn switch(&self, worktree: &Path, branch: &str) -> GitCommand {
+        self.command(
+            "checkout",
+            worktree,
+            [
+                "checkout",
+                "--quiet",
+                "--no-recurse-submodules",
+                branch,
+                "--",
+            ],
+        )
+    }
+
     /// Fills the submodules of a worktree.
     pub fn submodules(&self, worktree: &Path) -> GitCommand {
         self.command(

@@ -210,6 +210,9 @@ pub trait World {
     /// The last lines of an agent's log, redacted.
     fn log_tail(&mut self, agent: u32) -> String;
 
+    /// Whether there is a folder of that path.
+    fn is_there(&mut self, folder: &Path) -> bool;
+
     /// Watches a worktree's `.agent_status.json`, until it is told to stop.
     fn watch(&mut self, agent: u32, worktree: Option<&Path>);
 

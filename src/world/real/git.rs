@@ -114,11 +114,8 @@ impl Steps {
             .find(|known| known.exists && same(&known.path, &place.path));
         match ours {
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
-                let path = place.path.display();
-                return Err(format!(
-                    "{path} is on another branch; put it back with: git -C {path} checkout {}",
-                    place.branch
-                ));
+                forget_stale_locks(&workspace, place)?;
+                return self.put_back(known.branch.is_some(), place);
             }
             Some(_) => {
                 forget_stale_locks(&workspace, place)?;
@@ -137,6 +134,20 @@ impl Steps {
             self.run(&self.git.submodules(&place.path))?;
         }
         Ok(())
+    }
+
+    /// Brings a worktree that its agent left on another branch back to its own, if nothing can be
+    /// lost: what is not committed, or commits that no branch holds, are for a person to judge.
+    fn put_back(&self, is_on_branch: bool, place: &Workplace) -> Result<(), Trouble> {
+        if is_on_branch && self.uncommitted(&place.path)?.is_empty() {
+            return self.run(&self.git.switch(&place.path, &place.branch));
+        }
+        let path = place.path.display();
+        Err(format!(
+            "{path} is not on its branch, and has work that is on no branch; save that, and put \
+             it back with: git -C {path} checkout {}",
+            place.branch
+        ))
     }
 
     /// The short part: makes folder and branch known to git.
@@ -207,6 +218,12 @@ impl Steps {
                     head: evidence.head,
                 },
             },
+            Err(_) if !place.path.is_dir() => {
+                let message = format!("the agent deleted its worktree {}", place.path.display());
+                let failure =
+                    Failure::new(Stage::Implementation, ErrorType::ValidationError, message);
+                Completion::Failed { agent, failure }
+            }
             Err(message) => {
                 let failure =
                     Failure::new(Stage::Implementation, self.error_type(&message), message);

@@ -280,6 +280,10 @@ impl World for RealWorld {
         self.logs.write(log, stamp.as_deref(), text);
     }
 
+    fn is_there(&mut self, folder: &Path) -> bool {
+        folder.is_dir()
+    }
+
     fn log_tail(&mut self, agent: u32) -> String {
         self.logs.tail(Log::Agent(agent))
     }

@@ -552,6 +552,10 @@ impl World for SimWorld {
         "error: something went wrong\n".to_owned()
     }
 
+    fn is_there(&mut self, _folder: &Path) -> bool {
+        !self.strikes(self.hostility.git)
+    }
+
     fn watch(&mut self, agent: u32, worktree: Option<&Path>) {
         match worktree {
             Some(path) => {
