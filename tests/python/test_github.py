@@ -6,6 +6,7 @@ Each test starts the real command in a clone of a repository on the fake GitHub.
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from command import WORKS
@@ -159,6 +160,28 @@ class TestGit:
         assert shop.place.git("show", "feat/issue-2-agent-1:agent-1.txt") == "done"
         (diagnostic,) = shop.issues("diagnostic")
         assert "no pushes on Fridays" in diagnostic["body"]
+
+    def test_a_branch_with_the_commits_of_another_clone_is_never_overwritten(
+        self, shop: Shop, tmp_path: Path
+    ) -> None:
+        master, branch = shop.issue("Add a"), "feat/issue-2-agent-1"
+        other = tmp_path / "other"
+        shop.place.git("clone", "-q", shop.github.clone_url(REPOSITORY, user="octocat"), str(other))
+        author = ["-c", "user.name=Other", "-c", "user.email=other@example.invalid"]
+        shop.place.git("checkout", "-q", "-b", branch, cwd=other)
+        shop.place.git(*author, "commit", "-q", "--allow-empty", "-m", "Other", cwd=other)
+        shop.place.git("push", "-q", "origin", branch, cwd=other)
+        theirs = shop.place.git("rev-parse", "HEAD", cwd=other)
+        done = shop.run(str(master), "--agent", shop.place.agent(WORKS))
+        assert done.code == 2, done.err
+        (task,) = shop.place.summary()["tasks"]
+        assert task["branch"] == branch
+        assert (task["failure_stage"], task["error"].split(":")[0]) == ("pr", "FILE_CONFLICT")
+        (diagnostic,) = shop.issues("diagnostic")
+        assert diagnostic["title"] == "Agent-1 File Conflict Investigation"
+        assert "merge it into the one in the worktree" in diagnostic["body"]
+        assert shop.state["branches"][branch] == theirs
+        assert shop.place.git("show", f"{branch}:agent-1.txt") == "done"
 
     def test_an_address_that_git_rewrites_is_understood(self, shop: Shop) -> None:
         shop.issue("Add a")
