@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,6 +114,45 @@ def test_a_whole_detached_run_is_driven_from_inside(
     assert model.unexpected == []
     assert len(shop.state["pulls"]) == 3
     assert shop.place.summary()["exit_code"] == 0
+
+
+def test_it_asks_about_warnings_and_goes_on_only_after_a_yes(
+    shop: Shop, model: ModelServer, claude: Claude
+) -> None:
+    """The model does what the command's text says where a dry run warns; two tasks share a file."""
+    titles = ("Add the cart in shop.py", "Add the till in shop.py")
+    issue = shop.issue(*titles)
+    session = str(uuid.uuid4())
+
+    def asks_if_warned(request: Request) -> Answer:
+        section = request.text.partition("## 3. Ask about warnings\n")[2]
+        marks = re.findall(r"lines with (\S+) or `(.+?)`", section)[0]
+        lines = request.last_result.splitlines()
+        warned = [line for line in lines if any(mark in line for mark in marks)]
+        assert warned, request.last_result
+        return say(f"{warned[0]} Shall I go on?")
+
+    model.when(f"What the user gave: `{issue}`").plays(
+        as_told("2. Dry run", SOURCE=str(issue), OPTIONS=""),
+        asks_if_warned,
+        as_told("4. Start", SOURCE=str(issue), OPTIONS=""),
+        bash(f"parallel-orchestrate watch --for 30 {issue}", "Watch"),
+        say("Both are done."),
+    )
+    for title in titles:
+        model.when(title).plays(bash(f"echo done > {title[8:12]}.txt"), commit("Do"), say("Done."))
+    command = f"/amplihack:parallel-orchestrate {issue}"
+    out, err = claude(command, "--session-id", session).communicate(timeout=30)
+    assert "shop.py" in out, err
+    assert out.strip().endswith("Shall I go on?")
+    assert shop.state["issues"][1:] == []
+    assert not shop.place.runtime.exists()
+    # What the command's front matter allows ends with its turn; a person would be asked here.
+    allowed = ("--allowedTools", "Bash(parallel-orchestrate:*)")
+    out, err = claude("Yes, go on.", "--resume", session, *allowed).communicate(timeout=60)
+    assert out.strip() == "Both are done.", err
+    assert model.unexpected == []
+    assert len(shop.state["pulls"]) == 2
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
