@@ -351,8 +351,12 @@ impl Error {
             Self::JournalCorrupt { .. } => {
                 "the file was left as it is; move it away to start anew".into()
             }
-            Self::Git { .. } => "the session log has the whole command and what it printed".into(),
-            Self::Engine { .. } => "this is likely a bug; the session log has the details".into(),
+            Self::Git { command, .. } => {
+                format!("run git {command} in the repository by hand to see what it lacks")
+            }
+            Self::Engine { .. } => {
+                "this is likely a bug: report it, with the session log where the run had one".into()
+            }
         }
     }
 }

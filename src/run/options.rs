@@ -165,6 +165,10 @@ impl Options {
                 return Err(out_of_range(name, &budget.to_string(), expected));
             }
         }
+        let is_variable = |name: &&String| !name.is_empty() && !name.contains(['=', '\0']);
+        if let Some(name) = self.pass_env.iter().find(|name| !is_variable(name)) {
+            return Err(out_of_range("--pass-env", name, "the name of a variable"));
+        }
         let number = |name: &'static str, default: u64, from: i64, to: i64| match variable(name) {
             Some(text) => whole(name, &text, from, to),
             None => Ok(default),
@@ -278,7 +282,7 @@ impl Source {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         let address = text.starts_with("https://") || text.starts_with("http://");
         let is_issue = digits(text.strip_prefix('#').unwrap_or(text))
-            || (address && text.contains("/issues/"))
+            || address
             || text.split_once('#').is_some_and(|(repository, number)| {
                 digits(number) && repository.split('/').count() == 2 && !repository.starts_with('.')
             });
@@ -366,6 +370,8 @@ mod tests {
         ] {
             assert_eq!(Source::parse(issue), Source::Issue(issue.to_owned()));
         }
+        let pull = "https://github.com/octo/shop/pull/5";
+        assert_eq!(Source::parse(pull), Source::Issue(pull.to_owned()));
         for file in ["plan.md", "./1234", "plans/q4#2.md", "a/b/c#3", "1234.md"] {
             assert_eq!(Source::parse(file), Source::File(file.to_owned()));
         }

@@ -186,7 +186,7 @@ impl Search<'_> {
             None => self
                 .printed(&sources.command)
                 .and_then(|printed| sources.from_command(&printed))
-                .ok_or_else(|| sources.missing())?,
+                .ok_or_else(|| sources.missing(text))?,
         };
         let forge = GitHubForge::new(Setting {
             repository: remote.repository.clone(),

@@ -97,13 +97,20 @@ impl Sources {
         Token::new(output, format!("`{}`", self.command.join(" ")))
     }
 
-    /// That there is none.
-    pub fn missing(&self) -> ForgeError {
+    /// That there is none, or none that could be one.
+    pub fn missing(&self, lookup: impl Fn(&str) -> Option<String>) -> ForgeError {
         let [first, second] = self.variables;
+        let set = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
+        let reason = match self.variables.into_iter().find(set) {
+            Some(name) => {
+                format!("{name} is set, but holds no token: a token is one word of ASCII")
+            }
+            None => format!("there is no token: {first} and {second} are not set, and gh has none"),
+        };
         ForgeError::Refused {
             what: format!("talk to {}", self.host),
             status: 401,
-            reason: format!("there is no token: {first} and {second} are not set, and gh has none"),
+            reason,
             remedy: format!(
                 "set {first}, or log in with: gh auth login --hostname {}",
                 self.host
@@ -184,6 +191,15 @@ mod tests {
         assert_eq!(sources.from_environment(|_| None), None);
         let printed = sources.from_command("gho_x\n").unwrap();
         assert_eq!(printed.source(), "`gh auth token --hostname github.com`");
-        assert!(sources.missing().to_string().contains("GH_TOKEN"));
+        let reason = |token: &str| {
+            let error = sources.missing(|_| Some(token.to_owned()));
+            error.to_string()
+        };
+        assert!(reason("").contains("are not set"), "{}", reason(""));
+        assert!(
+            reason("two\nlines").contains("GH_TOKEN is set"),
+            "{}",
+            reason("two\nlines")
+        );
     }
 }
