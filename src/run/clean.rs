@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::report::untrusted::inline_terminal;
-use crate::workspace::cli::{Git, references};
+use crate::workspace::answers::references;
+use crate::workspace::cli::Git;
 use crate::workspace::read::Registered;
 use crate::workspace::{Layout, Workspace};
 use crate::world::Workplace;

@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::forge::github::address::{IssueAddress, Repository};
 use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::Base;
-use crate::workspace::cli::{Git, GitCommand, remote_head};
+use crate::workspace::answers::remote_head;
+use crate::workspace::cli::{Git, GitCommand};
 use crate::world::real::git_unit;
 
 use super::interruption::Interruption;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
-use crate::workspace::cli::check_version;
+use crate::workspace::answers::check_version;
 use crate::workspace::exclude::can_make;
 use crate::workspace::locate;
 use crate::workspace::{Layout, Workspace};

@@ -6,8 +6,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::answers::reason;
 use super::{AGENT_STATUS_FILE, RUNTIME_FOLDER};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// The oldest git that has all that is used here (`worktree remove`: 2.17, `worktree add`
 /// that never guesses a remote with `--no-track -b`: 2.20).
@@ -49,45 +50,13 @@ pub struct GitCommand {
 }
 
 impl GitCommand {
-    /// The error for a command that ended badly: the first complaint, which advice and
-    /// consequences may follow, else the last line that says something.
-    ///
-    /// A push that was refused ends with a complaint that says no more than that. Why is above
-    /// it: in the words of the server, of a hook, or beside the branch.
+    /// The error for a command that ended badly, with the line that says why.
     pub fn failure(&self, stderr: &str) -> Error {
-        let lines: Vec<_> = stderr.lines().map(str::trim).collect();
-        let refused = lines
-            .iter()
-            .position(|line| line.contains("failed to push"));
-        let reason = refused
-            .and_then(|end| why_refused(&lines[..end]))
-            .or_else(|| lines.iter().find_map(|line| complaint(line)))
-            .or_else(|| lines.iter().rev().copied().find(|line| is_telling(line)))
-            .unwrap_or("it said nothing");
         Error::Git {
             command: self.name.to_owned(),
-            reason: without_credentials(reason),
+            reason: reason(stderr),
         }
     }
-}
-
-/// What a line complains of, where git or a server wrote it.
-fn complaint(line: &str) -> Option<&str> {
-    let line = line.strip_prefix("remote: ").unwrap_or(line);
-    ["fatal: ", "error: "]
-        .iter()
-        .find_map(|prefix| line.strip_prefix(prefix))
-}
-
-fn why_refused<'a>(lines: &[&'a str]) -> Option<&'a str> {
-    let complained = lines.iter().find_map(|line| complaint(line));
-    let rejected = || lines.iter().find_map(|line| line.strip_prefix("! "));
-    let last = || lines.iter().rev().copied().find(|line| is_telling(line));
-    complained.or_else(rejected).or_else(last)
-}
-
-fn is_telling(line: &str) -> bool {
-    !line.is_empty() && !line.starts_with("hint:")
 }
 
 /// The user's git, and what is known about how to run it.
@@ -428,85 +397,6 @@ impl Git {
     }
 }
 
-/// A text without what stands before the host of an address: `https://user:token@host`.
-fn without_credentials(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        clean.push_str(before);
-        let end = after
-            .find(|mark: char| mark == '/' || mark.is_whitespace() || mark == '\'')
-            .unwrap_or(after.len());
-        let host = after[..end].rfind('@').map_or(0, |at| at + 1);
-        rest = &after[host..];
-    }
-    clean + rest
-}
-
-/// Reads the answer to [`Git::status`]: the paths of files with work that is not committed, our
-/// own left out. Names that are not UTF-8 are shown with `\u{fffd}`.
-pub fn uncommitted(stdout: &[u8]) -> Vec<String> {
-    stdout
-        .split(|byte| *byte == 0)
-        // Two letters of state, a space, and the path.
-        .filter_map(|entry| entry.get(3..))
-        .filter(|path| !path.is_empty() && !super::is_own_path(path))
-        .map(|path| String::from_utf8_lossy(path).into_owned())
-        .collect()
-}
-
-/// Reads the answer to [`Git::remote_references`]: names and commits.
-pub fn references(stdout: &str) -> Vec<(&str, &str)> {
-    stdout
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(commit, name)| (name, commit))
-        .collect()
-}
-
-/// Reads the answer to [`Git::remote_branch`]: the branch's name and its commit.
-pub fn remote_head(stdout: &str) -> Option<(String, String)> {
-    let mut name = None;
-    let mut commit = None;
-    for line in stdout.lines() {
-        let (what, reference) = line.split_once('\t')?;
-        let branch = |reference: &str| reference.strip_prefix("refs/heads/").map(str::to_owned);
-        if let Some(target) = what.strip_prefix("ref: ") {
-            name = branch(target);
-        } else {
-            commit = Some(what.to_owned());
-            name = name.or_else(|| branch(reference));
-        }
-    }
-    Some((name?, commit?))
-}
-
-/// Reads the answer to `git --version`, and refuses a git older than [`MINIMUM_VERSION`].
-pub fn check_version(stdout: &str) -> Result<(u32, u32)> {
-    let refused = |reason| Error::Git {
-        command: "--version".into(),
-        reason,
-    };
-    let version = stdout
-        .trim()
-        .strip_prefix("git version ")
-        .and_then(|rest| {
-            let mut numbers = rest
-                .split(['.', ' '])
-                .map_while(|part| part.parse::<u32>().ok());
-            Some((numbers.next()?, numbers.next()?))
-        })
-        .ok_or_else(|| refused(format!("it answered {:?}", stdout.trim())))?;
-    if version < MINIMUM_VERSION {
-        return Err(refused(format!(
-            "git {}.{} is too old: {}.{} or later is needed",
-            version.0, version.1, MINIMUM_VERSION.0, MINIMUM_VERSION.1
-        )));
-    }
-    Ok(version)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -537,17 +427,6 @@ mod tests {
             "worktree add --no-checkout --no-track -b feat/local-2-agent-1 -- /w/x y c0"
         );
         assert_eq!(command.folder, Path::new("/r"));
-    }
-
-    #[test]
-    fn an_error_of_git_holds_no_credentials() {
-        let error = git().version(Path::new("/r")).failure(
-            "fatal: unable to access 'https://x-access-token:ghp_abc@github.com/o/r.git/': no",
-        );
-        assert_eq!(
-            error.to_string(),
-            "git --version failed: unable to access 'https://github.com/o/r.git/': no"
-        );
     }
 
     #[test]
@@ -594,75 +473,5 @@ mod tests {
         assert!(line(&git.commit(Path::new("/w"), "x")).starts_with("-c user.name="));
         assert_eq!(git.identity_for_agents().len(), 4);
         assert!(self::git().identity_for_agents().is_empty());
-    }
-
-    #[test]
-    fn versions_are_read_in_all_their_forms() {
-        assert_eq!(
-            check_version("git version 2.39.5 (Apple Git-154)\n").unwrap(),
-            (2, 39)
-        );
-        assert_eq!(check_version("git version 2.47.3").unwrap(), (2, 47));
-        assert_eq!(
-            check_version("git version 3.0-rc1.windows.2")
-                .unwrap_err()
-                .exit_code(),
-            9
-        );
-        assert!(
-            check_version("git version 2.17.1")
-                .unwrap_err()
-                .to_string()
-                .contains("too old")
-        );
-        assert!(check_version("command not found").is_err());
-    }
-
-    #[test]
-    fn a_status_lists_work_and_leaves_our_own_files_out() {
-        let stdout = b" M a b.rs\0?? .agent_status.json\0?? .claude/runtime/x\0D  caf\xe9\0";
-        assert_eq!(uncommitted(stdout), ["a b.rs", "caf\u{fffd}"]);
-        assert!(uncommitted(b"").is_empty());
-    }
-
-    #[test]
-    fn a_failure_shows_the_first_complaint_or_else_the_last_line_that_says_something() {
-        let command = git().worktree_prune(Path::new("/r"));
-        let error = command.failure("Preparing worktree\nfatal: 'x' already exists\nhint: no\n\n");
-        assert_eq!(
-            error.to_string(),
-            "git worktree prune failed: 'x' already exists"
-        );
-        let error = command.failure("fatal: cannot lock it: it exists.\n\nRemove it by hand.\n");
-        assert_eq!(
-            error.to_string(),
-            "git worktree prune failed: cannot lock it: it exists."
-        );
-    }
-
-    #[test]
-    fn a_refused_push_shows_why() {
-        let failed = "error: failed to push some refs to 'https://github.com/octo/shop.git'\n";
-        for (above, expected) in [
-            ("no pushes on Fridays\n", "no pushes on Fridays"),
-            (
-                "remote: Resolving deltas: 100%\nremote: error: GH006: Protected branch\n\
-                 To https://github.com/octo/shop.git\n ! [remote rejected] a -> a (hook)\n",
-                "GH006: Protected branch",
-            ),
-            (
-                "To https://github.com/octo/shop.git\n ! [rejected] a -> a (fetch first)\n",
-                "[rejected] a -> a (fetch first)",
-            ),
-            (
-                "",
-                "failed to push some refs to 'https://github.com/octo/shop.git'",
-            ),
-        ] {
-            let error = git()
-                .worktree_prune(Path::new("/r"))
-                .failure(&format!("{above}{failed}"));
-            assert!(error.to_string().ends_with(expected), "{error}");
-        }
     }
 }

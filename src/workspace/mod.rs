@@ -6,12 +6,14 @@
 //! | [`layout`] | every path, branch name and id | nothing |
 //! | [`read`] | questions to the repository, answered through libgit2 | reads only |
 //! | [`cli`] | argv and environment of git commands | nothing |
+//! | [`answers`] | what those commands print, read | nothing |
 //! | [`locate`] | finding git and other programs on the search path | reads only |
 //! | [`exclude`] | keeping our own files out of commits | two ignore files |
 //!
 //! Commands that change a repository or talk to a remote are run by the supervisor with the
 //! user's own `git`, so that credential helpers, SSH, hooks, filters and signing work.
 
+pub mod answers;
 pub mod cli;
 pub mod exclude;
 pub mod layout;

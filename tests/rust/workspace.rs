@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use orchestration::error::Error;
-use orchestration::workspace::cli::{Git, GitCommand, check_version, references, uncommitted};
+use orchestration::workspace::answers::{check_version, references, uncommitted};
+use orchestration::workspace::cli::{Git, GitCommand};
 use orchestration::workspace::{Workspace, exclude};
 use tempfile::TempDir;
 

@@ -14,7 +14,8 @@ use rustix::fs::FlockOperation;
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Commands, Limits, Newlines, Outcome, UnitSpec};
-use crate::workspace::cli::{Git, GitCommand, uncommitted};
+use crate::workspace::answers::uncommitted;
+use crate::workspace::cli::{Git, GitCommand};
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Fact, Workplace};
 
