@@ -16,6 +16,17 @@ from orchestration.events import Event
 
 
 class TestSignals:
+    def test_an_interrupt_while_the_command_still_loads_ends_it_without_a_word(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        """The first thing that is loaded interrupts us."""
+        (tmp_path / "click.py").write_text(
+            "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(20)\n"
+        )
+        place.environment["PYTHONPATH"] = str(tmp_path)
+        done = place.run("--help")
+        assert (done.code, done.out, done.err) == (-signal.SIGINT, "", "")
+
     @pytest.mark.parametrize(
         ("number", "code"),
         [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
