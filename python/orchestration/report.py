@@ -48,6 +48,18 @@ class TaskReport(Record):
 
 
 @dataclass(frozen=True)
+class MergeConflict(Record):
+    """Two change requests that do not merge by themselves, or one and the base."""
+
+    pr: int
+    """The number of the one."""
+    other_pr: int | None
+    """The number of the other; ``None`` is the base."""
+    files: tuple[str, ...]
+    """The files in which they collide, the first twenty of them."""
+
+
+@dataclass(frozen=True)
 class ReportContext(Record):
     """What people want to know beside the outcome."""
 
@@ -70,6 +82,10 @@ class ReportContext(Record):
     """Whether issues and change requests are files in the repository."""
     interrupted: bool
     """Whether a person or a signal ended it before it was through."""
+    base: str = ""
+    """The branch that the change requests are for."""
+    merge_problem: str | None = None
+    """Why not every pair of branches was merged in a trial."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,11 @@ class Report(Record):
     Failed tasks are an outcome, not an exception: look at :attr:`exit_code`.
     """
 
-    NESTED: ClassVar = {"tasks": TaskReport, "context": ReportContext}
+    NESTED: ClassVar = {
+        "tasks": TaskReport,
+        "context": ReportContext,
+        "merge_conflicts": MergeConflict,
+    }
 
     master_issue: int
     total_sub_tasks: int
@@ -102,3 +122,7 @@ class Report(Record):
     tasks: tuple[TaskReport, ...]
     """One a task, in the order of their agents."""
     context: ReportContext | None = None
+    merge_order: tuple[int, ...] = ()
+    """The change requests in the order in which they are best merged."""
+    merge_conflicts: tuple[MergeConflict, ...] = ()
+    """Those that do not merge by themselves; each pair was merged in memory."""

@@ -10,6 +10,8 @@
 //! | [`issue`] | sub-issues and change requests |
 //! | [`diagnostic`] | the issue about a failed task |
 //! | [`summary`] | `summary.md` and the comment on the master issue |
+//! | [`merging`] | in which order change requests are best merged |
+//! | [`timeline`] | when which agent was at work |
 //! | [`fixes`] | error types: how a log shows them, and what to do |
 //! | [`redact`] | tokens and keys taken out of what is written |
 //!
@@ -22,7 +24,9 @@ pub mod dry_run;
 pub mod fixes;
 pub mod issue;
 pub mod lines;
+pub mod merging;
 pub mod redact;
 pub mod summary;
 pub mod text;
+pub mod timeline;
 pub mod untrusted;

@@ -372,6 +372,7 @@ impl<'a, W: World> Driver<'a, W> {
                     reason: format!("{intent:?} closed something"),
                 });
             }
+            Completion::MergesTried(merges) => Body::MergesTried { merges },
             Completion::Cleaned { agent, kept } => Body::Cleaned { agent, kept },
             Completion::Failed { agent, failure } => Body::StepFailed { agent, failure },
             Completion::Filed { intent, filed } => match intent {

@@ -211,7 +211,10 @@ fn wind_up(state: &State, due: &mut Vec<Body>) {
     if state.doing.is_some() || !state.tasks.iter().all(over) {
         return;
     }
-    if !state.summarized {
+    let has_branches = state.tasks.iter().any(Task::succeeded);
+    if state.merges.is_none() && has_branches && state.cancelled.is_none() {
+        due.push(intend(Intent::TryMerges));
+    } else if !state.summarized {
         due.push(intend(Intent::WriteSummary));
     } else if !state.commented && state.cancelled.is_none() {
         due.push(intend(Intent::PostComment));

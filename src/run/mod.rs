@@ -15,7 +15,9 @@
 //! | [`earlier`] | where the journals of earlier ones are | no |
 //! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
-//! | [`state`] | the fold of the journal | yes |
+//! | [`state`], [`task`] | the fold of the journal | yes |
+//! | [`outcome`] | what it has come to: exit code, summary, timeline | yes |
+//! | [`merging`] | in which order branches are best merged | yes |
 //! | [`machine`] | what is to be done next | yes |
 //! | [`operation`] | what carrying out an intent means | yes |
 //! | [`unit`] | what the end of a process means | yes |
@@ -42,9 +44,11 @@ pub mod journal;
 mod judge;
 pub mod lock;
 pub mod machine;
+pub mod merging;
 pub mod operation;
 pub mod options;
 pub mod origin;
+pub mod outcome;
 pub mod overview;
 pub mod prepare;
 pub mod publish;
@@ -58,4 +62,5 @@ pub mod state;
 pub mod status;
 pub mod summary;
 pub mod surroundings;
+pub mod task;
 pub mod unit;

@@ -145,7 +145,7 @@ impl Site {
         [
             (
                 self.layout.summary_markdown(self.master),
-                summary::markdown(&summary),
+                summary::markdown(&summary, &state.timeline()),
             ),
             (self.layout.summary_json(self.master), json),
         ]
@@ -224,13 +224,18 @@ impl Site {
             (Intent::Clean { .. }, Some(task)) => {
                 Step::operation(Operation::Clean(place(state, task)?))
             }
+            (Intent::TryMerges, None) => Step::operation(Operation::TryMerges {
+                start: state.start.base_commit.clone(),
+                base: base_reference(state),
+                tips: tips(state),
+            }),
             (Intent::WriteSummary, None) => Step::Summary,
             (Intent::PostComment, None) => Step::operation(forge(
                 intent,
                 Request::Comment(NewComment {
                     issue: state.start.master.number,
                     marker: Marker::whole(master(state), MarkerKind::Summary),
-                    body: summary::comment(&state.summary()),
+                    body: summary::comment(&state.summary(), &state.timeline()),
                 }),
             )),
             _ => return None,
@@ -480,6 +485,22 @@ fn place(state: &State, task: &Task) -> Option<Workplace> {
         branch: task.branch.clone()?,
         base_commit: state.start.base_commit.clone(),
     })
+}
+
+/// Where the base is now, as far as this clone knows.
+fn base_reference(state: &State) -> String {
+    let base = &state.start.base;
+    match &state.start.remote {
+        Some(remote) => format!("refs/remotes/{remote}/{base}"),
+        None => format!("refs/heads/{base}"),
+    }
+}
+
+/// The commits that are to be merged, by agent.
+fn tips(state: &State) -> Vec<(u32, String)> {
+    let done = state.tasks.iter().filter(|task| task.succeeded());
+    done.filter_map(|task| Some((task.spec.agent, task.proof.as_ref()?.head.clone())))
+        .collect()
 }
 
 fn status_file(worktree: &str) -> String {

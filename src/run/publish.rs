@@ -233,6 +233,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
         | Body::SessionChosen { .. }
         | Body::WorktreeGone { .. }
         | Body::SetupEnded { .. }
+        | Body::MergesTried { .. }
         | Body::Inspected { .. }
         | Body::StepFailed { .. }
         | Body::CancelRequested { .. }

@@ -13,6 +13,7 @@ use crate::agent::stream::Usage;
 
 use super::event::PlannedTask;
 use super::failure::Failure;
+use super::merging::Merges;
 use super::resumption::Resumption;
 use super::summary::Summary;
 
@@ -275,10 +276,32 @@ pub enum Intent {
         /// The agent.
         agent: u32,
     },
+    /// See which branches can be merged with each other and with the base.
+    TryMerges,
     /// Write the summary files.
     WriteSummary,
     /// Put the summary on the master issue.
     PostComment,
+}
+
+impl Intent {
+    /// The agent whose task it is for; `None` for the whole orchestration.
+    pub const fn agent(self) -> Option<u32> {
+        match self {
+            Self::FileSubIssue { agent }
+            | Self::Prepare { agent }
+            | Self::Setup { agent }
+            | Self::StartAgent { agent, .. }
+            | Self::Inspect { agent }
+            | Self::Verify { agent }
+            | Self::Push { agent }
+            | Self::OpenPull { agent }
+            | Self::FileDiagnostic { agent }
+            | Self::CloseDiagnostic { agent }
+            | Self::Clean { agent } => Some(agent),
+            Self::TryMerges | Self::WriteSummary | Self::PostComment => None,
+        }
+    }
 }
 
 /// What a record says.
@@ -493,6 +516,11 @@ pub enum Body {
         /// One line.
         message: String,
     },
+    /// Which of the branches collide.
+    MergesTried {
+        /// What was found.
+        merges: Merges,
+    },
     /// The summary files are written, or could not be.
     SummaryWritten {
         /// Why not.
@@ -561,6 +589,7 @@ impl Body {
             | Self::PoolPaused { .. }
             | Self::PoolResumed
             | Self::CancelRequested { .. }
+            | Self::MergesTried { .. }
             | Self::SummaryWritten { .. }
             | Self::CommentPosted { .. }
             | Self::CommentFailed { .. }

@@ -6,184 +6,10 @@
 use crate::agent::stream::Usage;
 
 use super::failure::{ErrorType, Failure, Stage};
-use super::record::{Again, Body, Filed, Intent, Proof, Record, Start, TaskSpec, UnitEnd};
-use super::summary::{Context, Summary, TaskStatus, TaskSummary};
-
-/// How far a task has come: the last step that is behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// It is in the plan.
-    Planned,
-    /// Its sub-issue exists.
-    Filed,
-    /// Its worktree stands.
-    Prepared,
-    /// Its setup command is through.
-    SetUp,
-    /// Its agent ended well.
-    Ran,
-    /// Its branch has something to show.
-    Inspected,
-    /// Its verify command passed.
-    Verified,
-    /// Its branch is on the remote.
-    Pushed,
-    /// Its change request exists, or it has failed.
-    Settled,
-    /// Its outcome is journalled.
-    Ended,
-    /// Its diagnostic issue is filed, or its worktree dealt with.
-    Closed,
-}
-
-/// What is known of an earlier attempt that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Previous {
-    /// `TEST_TIMEOUT: message`.
-    pub error: String,
-    /// The last lines of its log, redacted.
-    pub excerpt: String,
-}
-
-/// One task on its way.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Task {
-    /// What it is.
-    pub spec: TaskSpec,
-    /// How far it has come.
-    pub step: Step,
-    /// The operation under way for it, if any.
-    pub doing: Option<Intent>,
-    /// How often an agent was started for it.
-    pub attempts: u32,
-    /// Its sub-issue.
-    pub sub_issue: Option<Filed>,
-    /// Its worktree's absolute path.
-    pub worktree: Option<String>,
-    /// Its branch.
-    pub branch: Option<String>,
-    /// The tip of its branch before its agent started.
-    pub head: Option<String>,
-    /// When it took its slot, in microseconds since the start.
-    pub began: Option<u64>,
-    /// When its work was over, well or not: from there it waits for nothing but the forge.
-    pub worked: Option<u64>,
-    /// When its outcome was journalled.
-    pub ended: Option<u64>,
-    /// The process of its agent while that is alive.
-    pub pid: Option<u32>,
-    /// The session id that the agent was started with, where it takes one.
-    pub session: Option<String>,
-    /// Whether the next attempt goes on in that session.
-    pub resumes: bool,
-    /// How often the provider had no room for it.
-    pub overloads: u32,
-    /// What its attempts used, the ended ones together.
-    pub used: Usage,
-    /// What the attempt under way has used so far.
-    pub using: Usage,
-    /// What the agent says it does, and how far it says it is.
-    pub claim: Option<(String, u8)>,
-    /// What its branch has to show.
-    pub proof: Option<Proof>,
-    /// Whether its verify command passed.
-    pub verified: Option<bool>,
-    /// Its change request.
-    pub pull: Option<Filed>,
-    /// Why it failed.
-    pub failure: Option<Failure>,
-    /// The last lines of what failed.
-    pub excerpt: Option<String>,
-    /// Its diagnostic issue.
-    pub diagnostic: Option<Filed>,
-    /// How it failed before it was taken up again.
-    pub previous: Option<Previous>,
-    /// It failed before by itself, so that a diagnostic issue may be open.
-    pub has_failed: bool,
-}
-
-impl Task {
-    fn new(spec: TaskSpec) -> Self {
-        Self {
-            spec,
-            step: Step::Planned,
-            doing: None,
-            attempts: 0,
-            sub_issue: None,
-            worktree: None,
-            branch: None,
-            head: None,
-            began: None,
-            worked: None,
-            ended: None,
-            pid: None,
-            session: None,
-            resumes: false,
-            overloads: 0,
-            used: Usage::default(),
-            using: Usage::default(),
-            claim: None,
-            proof: None,
-            verified: None,
-            pull: None,
-            failure: None,
-            excerpt: None,
-            diagnostic: None,
-            previous: None,
-            has_failed: false,
-        }
-    }
-
-    /// Whether it counts against `max_workers`: from its worktree to the end of verification.
-    pub fn holds_slot(&self) -> bool {
-        match self.doing {
-            Some(
-                Intent::Prepare { .. }
-                | Intent::Setup { .. }
-                | Intent::StartAgent { .. }
-                | Intent::Inspect { .. }
-                | Intent::Verify { .. },
-            ) => true,
-            Some(_) => false,
-            None => matches!(
-                self.step,
-                Step::Prepared | Step::SetUp | Step::Ran | Step::Inspected
-            ),
-        }
-    }
-
-    /// Whether all that it lacks to begin its next attempt is leave to.
-    fn waits_to_start(&self) -> bool {
-        self.doing.is_none() && matches!(self.step, Step::Prepared | Step::SetUp)
-    }
-
-    /// Whether it has begun and not yet ended.
-    pub fn is_under_way(&self) -> bool {
-        self.began.is_some() && self.ended.is_none()
-    }
-
-    /// Whether it succeeded, once it has ended.
-    pub fn succeeded(&self) -> bool {
-        self.step >= Step::Ended && self.failure.is_none()
-    }
-
-    /// What all its attempts have used so far.
-    pub fn usage(&self) -> Usage {
-        self.used.plus(&self.using)
-    }
-
-    /// Seconds from its worktree to the end of its work, or to `at` while it is at work. How long
-    /// its change request waited for the forge says nothing about the task.
-    pub fn seconds(&self, at: u64) -> f64 {
-        let Some(began) = self.began else { return 0.0 };
-        seconds(self.worked.unwrap_or(at).saturating_sub(began))
-    }
-
-    fn fail(&mut self, failure: Failure) {
-        self.failure = Some(failure);
-        self.step = Step::Settled;
-    }
-}
+use super::merging::Merges;
+use super::record::{Again, Body, Intent, Record, Start, UnitEnd};
+pub use super::task::{Previous, Span, Step, Task};
+use super::unit::Role;
 
 /// One orchestration on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -207,6 +33,10 @@ pub struct State {
     pub paused: Option<i64>,
     /// Pauses without an agent that ended by itself since.
     pub pauses: u32,
+    /// The pauses that there were: from and to, in microseconds since the start.
+    pub paused_spans: Vec<(u64, Option<u64>)>,
+    /// Which branches collide, once that was tried.
+    pub merges: Option<Merges>,
     /// The operation under way for the whole, if any.
     pub doing: Option<Intent>,
     /// Agents alive.
@@ -237,6 +67,8 @@ impl State {
             limit_met: None,
             paused: None,
             pauses: 0,
+            paused_spans: Vec::new(),
+            merges: None,
             doing: None,
             alive: 0,
             peak: 0,
@@ -307,7 +139,7 @@ impl State {
             Body::Resumed(resumption) => {
                 let origin = record.time.saturating_sub_unsigned(at / 1000);
                 self.origins.push((at, origin));
-                self.resume(resumption);
+                self.resume(resumption, at);
             }
             Body::Intended { intent } => self.begin(*intent, at),
             Body::SubIssueFiled { agent, filed, .. } => self.advance(*agent, |task| {
@@ -417,11 +249,14 @@ impl State {
             }
             Body::PoolPaused { until, .. } => {
                 self.limit_met = None;
+                self.end_pause(at);
+                self.paused_spans.push((at, None));
                 self.paused = Some(*until);
                 self.pauses += 1;
             }
             Body::PoolResumed => {
                 self.paused = None;
+                self.end_pause(at);
                 // Its last attempt begins here: the pause was no work.
                 for task in self.tasks.iter_mut().filter(|task| task.waits_to_start()) {
                     task.began = Some(at);
@@ -432,6 +267,10 @@ impl State {
                     self.cancelled
                         .map_or(*exit_code, |code| code.max(*exit_code)),
                 );
+            }
+            Body::MergesTried { merges } => {
+                self.doing = None;
+                self.merges = Some(merges.clone());
             }
             Body::SummaryWritten { .. } => {
                 self.doing = None;
@@ -465,6 +304,15 @@ impl State {
             if let Intent::StartAgent { attempt, .. } = intent {
                 task.attempts = attempt;
             }
+            if let Some(role) = Role::of(intent) {
+                task.open_span(role, at);
+            }
+        }
+    }
+
+    pub(super) fn end_pause(&mut self, at: u64) {
+        if let Some((_, to @ None)) = self.paused_spans.last_mut() {
+            *to = Some(at);
         }
     }
 
@@ -490,7 +338,9 @@ impl State {
             return;
         };
         // The attempt does not count: the task stands where it stood before.
+        let at = self.at;
         self.advance(agent, |task| {
+            task.close_span(at, false);
             task.attempts = task.attempts.saturating_sub(1);
             task.resumes = task.session.is_some() && again != Again::NoSession;
             task.overloads += u32::from(again == Again::Overloaded);
@@ -514,6 +364,10 @@ impl State {
     }
 
     fn end_unit(&mut self, agent: u32, end: &UnitEnd, well: Step) {
+        let at = self.at;
+        if let Some(task) = self.task_mut(agent) {
+            task.close_span(at, end.failure.is_none());
+        }
         self.advance(agent, |task| match &end.failure {
             None => task.step = well,
             Some(failure) => {
@@ -562,131 +416,4 @@ impl State {
             .unwrap_or(self.tasks.len())
             .max(1)
     }
-
-    /// The exit code that follows from the outcomes (DESIGN section 3).
-    pub fn exit_code(&self) -> u8 {
-        if let Some(code) = self.cancelled {
-            return code;
-        }
-        let done = self.tasks.iter().filter(|task| task.succeeded()).count();
-        let threshold = usize::from(self.start.settings.threshold);
-        match done {
-            n if n == self.tasks.len() => 0,
-            0 => 2,
-            n if n * 100 >= threshold * self.tasks.len() => 1,
-            _ => 2,
-        }
-    }
-
-    /// What it has come to so far.
-    pub fn summary(&self) -> Summary {
-        let rows: Vec<TaskSummary> = self.tasks.iter().map(|task| self.row(task)).collect();
-        let successful = self.tasks.iter().filter(|task| task.succeeded()).count();
-        let total = rows.len();
-        let wall_seconds = seconds(self.at);
-        Summary {
-            master_issue: self.start.master.number,
-            total_sub_tasks: total,
-            successful,
-            failed: total - successful,
-            prs_created: rows.iter().filter_map(|row| row.pr_number).collect(),
-            follow_up_issues: rows.iter().filter_map(|row| row.follow_up_issue).collect(),
-            duration_seconds: self.at / 1_000_000,
-            lines_of_code: rows.iter().map(|row| row.lines_of_code).sum(),
-            orchestration_id: self.start.orchestration.clone(),
-            exit_code: self.exit_code(),
-            success_rate: if total == 0 {
-                0.0
-            } else {
-                100.0 * successful as f64 / total as f64
-            },
-            context: Context {
-                title: self.start.title.clone(),
-                source: self.start.source.clone(),
-                logs: self.start.logs.clone(),
-                summary_path: self.start.summary_path.clone(),
-                wall_seconds,
-                sequential_seconds: rows.iter().map(|row| row.duration_seconds).sum(),
-                peak_concurrency: self.peak,
-                threshold: self.start.settings.threshold,
-                local: self.start.local,
-                interrupted: self.cancelled.is_some(),
-            },
-            tasks: rows,
-        }
-    }
-
-    /// The row of one task in the summary, as far as it has come.
-    pub(super) fn row(&self, task: &Task) -> TaskSummary {
-        let succeeded = task.succeeded();
-        let failure = task.failure.clone().or_else(|| {
-            (!succeeded && self.cancelled.is_some()).then(|| {
-                Failure::new(
-                    Stage::Implementation,
-                    ErrorType::Cancelled,
-                    "the run was interrupted",
-                )
-            })
-        });
-        let url = |filed: &Option<Filed>| filed.as_ref().map(|filed| filed.url.clone());
-        let number = |filed: &Option<Filed>| filed.as_ref().map(|filed| filed.number);
-        TaskSummary {
-            agent_id: format!("agent-{}", task.spec.agent),
-            agent: task.spec.agent,
-            sub_issue: number(&task.sub_issue),
-            sub_issue_url: url(&task.sub_issue),
-            title: task.spec.title.clone(),
-            status: if succeeded {
-                TaskStatus::Completed
-            } else {
-                TaskStatus::Failed
-            },
-            pr_number: number(&task.pull),
-            pr_url: url(&task.pull),
-            branch: task.branch.clone(),
-            duration_seconds: task.seconds(self.at),
-            lines_of_code: if succeeded {
-                task.proof.as_ref().map_or(0, |proof| proof.insertions)
-            } else {
-                0
-            },
-            attempts: task.attempts,
-            cost_usd: task.usage().cost_usd,
-            tests_passing: task.verified,
-            error: failure.as_ref().map(Failure::status_text),
-            error_label: failure
-                .as_ref()
-                .map(|failure| failure.error.label().to_owned()),
-            failure_stage: failure.as_ref().map(|failure| failure.stage),
-            timed_out: failure.as_ref().is_some_and(|failure| failure.timed_out),
-            follow_up_issue: number(&task.diagnostic),
-            follow_up_url: url(&task.diagnostic),
-            worktree: task.worktree.clone(),
-        }
-    }
-}
-
-impl Intent {
-    /// The agent whose task it is for; `None` for the whole orchestration.
-    pub const fn agent(self) -> Option<u32> {
-        match self {
-            Self::FileSubIssue { agent }
-            | Self::Prepare { agent }
-            | Self::Setup { agent }
-            | Self::StartAgent { agent, .. }
-            | Self::Inspect { agent }
-            | Self::Verify { agent }
-            | Self::Push { agent }
-            | Self::OpenPull { agent }
-            | Self::FileDiagnostic { agent }
-            | Self::CloseDiagnostic { agent }
-            | Self::Clean { agent } => Some(agent),
-            Self::WriteSummary | Self::PostComment => None,
-        }
-    }
-}
-
-/// Microseconds as seconds.
-fn seconds(microseconds: u64) -> f64 {
-    microseconds as f64 / 1e6
 }

@@ -32,10 +32,27 @@ pub struct Summary {
     pub exit_code: u8,
     /// Successful tasks of all tasks, in percent (0 to 100).
     pub success_rate: f64,
+    /// The change requests in the order in which they are best merged.
+    #[serde(default)]
+    pub merge_order: Vec<u64>,
+    /// Those that do not merge by themselves.
+    #[serde(default)]
+    pub merge_conflicts: Vec<MergeConflict>,
     /// One row a task, in the order of their agents.
     pub tasks: Vec<TaskSummary>,
     /// What people read and programs need not.
     pub context: Context,
+}
+
+/// Two change requests that do not merge by themselves, or one and the base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeConflict {
+    /// The number of the one.
+    pub pr: u64,
+    /// The number of the other; `null` is the base.
+    pub other_pr: Option<u64>,
+    /// The files in which they collide, the first twenty of them.
+    pub files: Vec<String>,
 }
 
 /// The rest of what the reports show.
@@ -62,6 +79,12 @@ pub struct Context {
     pub local: bool,
     /// The run was ended by a person or a signal before it was through.
     pub interrupted: bool,
+    /// The branch that the change requests are for.
+    #[serde(default)]
+    pub base: String,
+    /// Why not every pair of branches was merged in a trial.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge_problem: Option<String>,
 }
 
 /// How one task ended.

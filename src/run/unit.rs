@@ -12,7 +12,7 @@ use crate::supervisor::{CancelReason, Exit, Finished, Outcome};
 
 use super::failure::{ErrorType, Failure, Stage};
 use super::hearing::Farewell;
-use super::record::{Again, Settings, UnitEnd};
+use super::record::{Again, Intent, Settings, UnitEnd};
 
 /// What a unit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,16 @@ impl fmt::Display for Role {
 }
 
 impl Role {
+    /// What the process is for that an intent starts, if it starts one.
+    pub const fn of(intent: Intent) -> Option<Self> {
+        match intent {
+            Intent::Setup { .. } => Some(Self::Setup),
+            Intent::StartAgent { .. } => Some(Self::Agent),
+            Intent::Verify { .. } => Some(Self::Verify),
+            _ => None,
+        }
+    }
+
     const fn stage(self) -> Stage {
         match self {
             Self::Setup | Self::Agent => Stage::Implementation,

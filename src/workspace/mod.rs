@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | [`layout`] | every path, branch name and id | nothing |
 //! | [`read`] | questions to the repository, answered through libgit2 | reads only |
+//! | [`merging`] | which branches collide, merged in memory | reads only |
 //! | [`cli`] | argv and environment of git commands | nothing |
 //! | [`answers`] | what those commands print, read | nothing |
 //! | [`locate`] | finding git and other programs on the search path | reads only |
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod exclude;
 pub mod layout;
 pub mod locate;
+pub mod merging;
 pub mod read;
 
 pub use layout::{Layout, Master};

@@ -126,7 +126,7 @@ impl Workspace {
         &self.common_dir
     }
 
-    fn open(&self) -> Result<Repository> {
+    pub(super) fn open(&self) -> Result<Repository> {
         Repository::open(&self.root).map_err(|error| open_error(&self.root, &error))
     }
 
@@ -369,7 +369,7 @@ fn head_of(repository: &Repository, path: &Path) -> Result<Head> {
     })
 }
 
-fn commit_tree<'r>(repository: &'r Repository, commit: &str) -> Result<git2::Tree<'r>> {
+pub(super) fn commit_tree<'r>(repository: &'r Repository, commit: &str) -> Result<git2::Tree<'r>> {
     repository
         .revparse_single(commit)
         .and_then(|object| object.peel_to_tree())
@@ -475,7 +475,7 @@ fn open_error(path: &Path, error: &git2::Error) -> Error {
     }
 }
 
-fn failed(command: &str, error: &git2::Error) -> Error {
+pub(super) fn failed(command: &str, error: &git2::Error) -> Error {
     Error::Git {
         command: command.to_owned(),
         reason: error.message().to_owned(),

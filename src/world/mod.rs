@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::forge;
 use crate::run::event::Event;
 use crate::run::failure::Failure;
+use crate::run::merging::Merges;
 use crate::run::record::{Filed, Intent, Proof};
 use crate::supervisor::{CancelReason, UnitEvent, UnitId, UnitSpec};
 
@@ -69,6 +70,15 @@ pub enum Operation {
     },
     /// Remove a worktree whose work is safe.
     Clean(Workplace),
+    /// Merge branches with each other and with the base, in memory.
+    TryMerges {
+        /// The commit that they started from, in full.
+        start: String,
+        /// The reference that they would be merged into now: `refs/remotes/origin/main`.
+        base: String,
+        /// Their tips, by agent: commits in full.
+        tips: Vec<(u32, String)>,
+    },
 }
 
 /// What came of an [`Operation`].
@@ -125,6 +135,8 @@ pub enum Completion {
         /// Why it was kept.
         kept: Option<String>,
     },
+    /// What came of merging the branches.
+    MergesTried(Merges),
     /// A step failed in a way that is the task's.
     Failed {
         /// The agent.

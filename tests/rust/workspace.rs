@@ -527,3 +527,50 @@ fn a_repository_of_somebody_else_is_refused_with_the_way_to_trust_it() {
     assert!(matches!(error, Error::ForeignRepository { .. }), "{error}");
     assert!(error.hint().contains("safe.directory"));
 }
+
+/// The commit of a branch that starts at `start` and has these files; an empty text deletes one.
+fn branch_with(scene: &Scene, name: &str, start: &str, files: &[(&str, &str)]) -> String {
+    scene.git(&["checkout", "--quiet", "-b", name, start]);
+    for (path, text) in files {
+        let path = scene.root.join(path);
+        if text.is_empty() {
+            fs::remove_file(path).unwrap();
+        } else {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+    scene.git(&["add", "-A"]);
+    scene.git(&["commit", "--quiet", "-m", name]);
+    let commit = scene.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    scene.git(&["checkout", "--quiet", "main"]);
+    commit
+}
+
+#[test]
+fn branches_are_merged_with_each_other_and_with_the_base_and_nothing_is_touched() {
+    let scene = Scene::new();
+    let start = scene.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let branch = |name: &str, files: &[(&str, &str)]| branch_with(&scene, name, &start, files);
+    let tips = [
+        branch("top", &[("README.md", "ONE\ntwo\n")]),
+        branch("other-top", &[("README.md", "uno\ntwo\n")]),
+        branch("alone", &[("alone.txt", "x\n")]),
+        branch("deletes", &[("src/lib.rs", "")]),
+        branch("folder", &[("docs/a.md", "x\n")]),
+        branch("file", &[("docs", "x\n")]),
+    ];
+    let base = branch("moved-on", &[("src/lib.rs", "b\n")]);
+    let before = scene.git(&["status", "--porcelain"]);
+    let clashes = scene.workspace().clashes(&start, &base, &tips).unwrap();
+    let found: Vec<_> = clashes
+        .found
+        .iter()
+        .map(|clash| (clash.one, clash.other, clash.paths.join(" ")))
+        .collect();
+    assert_eq!(found[0], (3, None, "src/lib.rs".to_owned()));
+    assert_eq!(found[1], (0, Some(1), "README.md".to_owned()));
+    assert_eq!((found[2].0, found[2].1), (4, Some(5)));
+    assert_eq!((found.len(), clashes.untried), (3, 0));
+    assert_eq!(scene.git(&["status", "--porcelain"]), before);
+}

@@ -12,10 +12,12 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 
 use crate::run::failure::{ErrorType, Failure, Stage};
+use crate::run::merging::{Collision, Merges};
 use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Commands, Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::answers::uncommitted;
 use crate::workspace::cli::{Git, GitCommand};
+use crate::workspace::merging::Clashes;
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Fact, Workplace};
 
@@ -290,6 +292,35 @@ impl Steps {
                 Completion::Failed { agent, failure }
             }
         }
+    }
+
+    /// Merges branches with each other and with the base, where that is known here.
+    pub(super) fn try_merges(&self, start: &str, base: &str, tips: &[(u32, String)]) -> Completion {
+        let commits: Vec<_> = tips.iter().map(|(_, commit)| commit.clone()).collect();
+        let clashes = Workspace::discover(&self.root).and_then(|workspace| {
+            let base = workspace.reference_commit(base)?;
+            workspace.clashes(start, base.as_deref().unwrap_or(start), &commits)
+        });
+        let merges = match clashes {
+            Ok(Clashes { found, untried }) => Merges {
+                collisions: found
+                    .into_iter()
+                    .map(|clash| Collision {
+                        agent: tips[clash.one].0,
+                        other: clash.other.map(|other| tips[other].0),
+                        paths: clash.paths,
+                    })
+                    .collect(),
+                problem: (untried > 0).then(|| {
+                    format!("{untried} more pairs of branches change the same files; these were not tried")
+                }),
+            },
+            Err(error) => Merges {
+                collisions: Vec::new(),
+                problem: Some(error.to_string()),
+            },
+        };
+        Completion::MergesTried(merges)
     }
 
     /// Removes the worktree of a successful task, if nothing in it would be lost.

@@ -254,6 +254,9 @@ impl World for RealWorld {
                     remote,
                 } => steps.push(&place, &commit, &remote),
                 Operation::Clean(place) => steps.clean(&place),
+                Operation::TryMerges { start, base, tips } => {
+                    steps.try_merges(&start, &base, &tips)
+                }
                 Operation::Forge { intent, request } => completion(intent, forge.perform(&request)),
             };
             // Nobody listens any more when the run is over.

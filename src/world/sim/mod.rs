@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::forge::{MarkerKind, Request};
 use crate::run::event::Event;
 use crate::run::failure::{ErrorType, Failure, Stage};
+use crate::run::merging::{Collision, Merges};
 use crate::run::record::{Filed, Intent, Proof};
 use crate::supervisor::{CancelReason, Driver, UnitId, UnitSpec};
 
@@ -405,6 +406,22 @@ impl SimWorld {
                     agent: place.agent,
                     kept,
                 }
+            }
+            Operation::TryMerges { tips, .. } => {
+                let mut collisions = Vec::new();
+                for pair in tips.windows(2) {
+                    if self.strikes(4) {
+                        collisions.push(Collision {
+                            agent: pair[0].0,
+                            other: Some(pair[1].0),
+                            paths: vec!["README.md".to_owned()],
+                        });
+                    }
+                }
+                Completion::MergesTried(Merges {
+                    collisions,
+                    problem: None,
+                })
             }
         }
     }
