@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import claude_process as claude_process
     from . import events as events
     from . import execution as execution
+    from . import patterns as patterns
     from . import session as session
     from ._core import (
         EngineError,
@@ -67,6 +68,7 @@ _HOMES = {
     "execution": "",
     "orchestrate": "runner",
     "parse_plan": "plan",
+    "patterns": "",
     "run_batched": "execution",
     "run_batched_async": "execution",
     "run_parallel": "execution",
