@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 MODULES = ("claude_process", "execution", "session")
 """What both packages have."""
 
+PATTERNS = ("__init__", "cascade", "debate", "expert_panel", "n_version")
+"""What both have in the package ``patterns``, of which amplihack may lack some or all."""
+
+_NAMES = (
+    *(f"{name}.py" for name in ("__init__", *MODULES)),
+    *(f"patterns/{name}.py" for name in PATTERNS),
+)
+"""All of these files, in the order in which they are replaced."""
+
+_TEMPLATES = {"__init__.py": "package.py", "patterns/__init__.py": "patterns.py"}
+
 BACKUP = ".replaced"
 """The folder of what was replaced. With its dot, no import leads there."""
 
@@ -59,12 +70,16 @@ def find(path: Path) -> Path:
 def files(folder: Path) -> list[OwnFile]:
     """What is to stand there.
 
-    The package comes first: as long as it is amplihack's, it cannot load a module of ours.
+    The package comes first: as long as it is amplihack's, it cannot load a module of ours. Of the
+    patterns only what is there is replaced; the rest is found in the installed package.
     """
-    module = seal(PACKAGE / "reexports" / "module.py")
+    texts = {
+        name: seal(PACKAGE / "reexports" / name) for name in ("module.py", *_TEMPLATES.values())
+    }
     return [
-        OwnFile(folder / "__init__.py", seal(PACKAGE / "reexports" / "package.py")),
-        *(OwnFile(folder / f"{name}.py", module) for name in MODULES),
+        OwnFile(folder / name, texts[_TEMPLATES.get(name, "module.py")])
+        for name in _NAMES
+        if not name.startswith("patterns/") or (folder / name).is_file()
     ]
 
 
@@ -140,10 +155,11 @@ def _back_up(folder: Path, theirs: Mapping[Path, bytes]) -> list[tuple[str, Path
     names = _backed_up(backup)
     done = []
     for path in theirs:
-        _copy(path, backup / path.name)
-        done.append(("backed up", backup / path.name))
-        if path.name not in names:
-            names.append(path.name)
+        name = path.relative_to(folder).as_posix()
+        _copy(path, backup / name)
+        done.append(("backed up", backup / name))
+        if name not in names:
+            names.append(name)
     if theirs:
         write(backup / _MANIFEST, f"{json.dumps({'replaced': names}, indent=2)}\n".encode())
     return done
@@ -153,10 +169,9 @@ def _backed_up(backup: Path) -> list[str]:
     data = read(backup / _MANIFEST)
     if data is None:
         return []
-    order = [f"{name}.py" for name in ("__init__", *MODULES)]
     try:
         names = json.loads(data)["replaced"]
-        return sorted((name for name in names if name in order), key=order.index)
+        return sorted((name for name in names if name in _NAMES), key=_NAMES.index)
     except (ValueError, TypeError, KeyError):
         fail(f"cannot read {backup / _MANIFEST}", f"copy what is in {backup} back by hand")
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ THEIRS = {
     "execution.py": "from .claude_process import ProcessResult\n\n\nrun_parallel = None\n",
     "session.py": "class OrchestratorSession:\n    pass\r\n",
     "patterns/__init__.py": "",
-    "patterns/debate.py": (
+    "patterns/debate.py": "def run_debate():\n    pass\n",
+    "patterns/jury.py": (
         "from ..claude_process import ProcessResult\nfrom ..execution import run_parallel\n"
     ),
 }
@@ -281,13 +283,61 @@ print(orchestration.__spec__.origin, orchestration.__version__)
     ) -> None:
         place.run("install", "--amplihack")
         program = """
-import orchestration.patterns.debate as debate, orchestration.claude_process
-print(debate.ProcessResult is orchestration.claude_process.ProcessResult)
-print(debate.__file__)
+import orchestration.patterns.jury as jury, orchestration.claude_process
+print(jury.ProcessResult is orchestration.claude_process.ProcessResult)
+print(jury.__file__)
 """
         same, path = python(place, program, theirs.parent).splitlines()
         assert same == "True"
-        assert path == str(theirs / "patterns" / "debate.py")
+        assert path == str(theirs / "patterns" / "jury.py")
+
+    def test_the_patterns_are_ours(self, place: Place, theirs: Path) -> None:
+        done = place.run("install", "--amplihack")
+        assert "replaced: .claude/tools/amplihack/orchestration/patterns/debate.py" in done.out
+        assert "cascade.py" not in done.out, "only what is there is replaced"
+        program = """
+from orchestration.patterns import run_cascade
+from orchestration.patterns.debate import run_debate
+from orchestration.patterns.expert_panel import VoteChoice
+import orchestration
+print(run_debate.__code__.co_filename)
+print(orchestration.patterns.cascade.run_cascade is run_cascade)
+"""
+        path, same = python(place, program, theirs.parent).splitlines()
+        assert path == f"{OURS}/patterns/debate.py"
+        assert same == "True"
+
+    @pytest.mark.parametrize("also", [True, False])
+    def test_flat_imports_of_patterns_are_ours_too(
+        self,
+        place: Place,
+        theirs: Path,
+        also: bool,  # noqa: FBT001
+    ) -> None:
+        place.run("install", "--amplihack")
+        program = """
+from patterns.debate import run_debate
+from patterns import expert_panel, run_cascade
+import patterns.debate, orchestration.patterns
+print(patterns.debate is orchestration.patterns.debate)
+print(run_debate is orchestration.patterns.run_debate, run_debate.__code__.co_filename)
+print(expert_panel.VoteChoice is orchestration.patterns.VoteChoice)
+"""
+        before = (theirs.parent, theirs) if also else (theirs,)
+        printed = python(place, program, *before).splitlines()
+        assert printed == ["True", f"True {OURS}/patterns/debate.py", "True"]
+
+    def test_an_amplihack_without_patterns_gets_none_and_loses_none(
+        self, place: Place, theirs: Path
+    ) -> None:
+        shutil.rmtree(theirs / "patterns")
+        before = contents(theirs)
+        assert place.run("install", "--amplihack").code == 0
+        assert not (theirs / "patterns").exists()
+        program = "from orchestration.patterns.debate import run_debate; print(run_debate.__name__)"
+        assert python(place, program, theirs.parent) == "run_debate"
+        place.run("install", "--amplihack", "--undo")
+        assert contents(theirs) == before
 
     @pytest.mark.parametrize("also", [True, False])
     def test_flat_imports_are_ours_too(self, place: Place, theirs: Path, also: bool) -> None:  # noqa: FBT001
@@ -310,12 +360,13 @@ print(OrchestratorSession is orchestration.OrchestratorSession)
         program = """
 from amplihack.orchestration import ClaudeProcess, run_parallel
 from amplihack.orchestration.claude_process import ClaudeProcess as Direct
-from amplihack.orchestration.patterns import debate
-import orchestration
+from amplihack.orchestration.patterns import debate, jury
+import orchestration.patterns
 print(ClaudeProcess is Direct is orchestration.ClaudeProcess)
-print(debate.run_parallel is run_parallel is orchestration.run_parallel)
+print(jury.run_parallel is run_parallel is orchestration.run_parallel)
+print(debate is orchestration.patterns.debate)
 """
-        assert python(place, program, theirs.parents[1]) == "True\nTrue"
+        assert python(place, program, theirs.parents[1]) == "True\nTrue\nTrue"
 
     def test_agents_run_through_it(self, place: Place, theirs: Path, agent) -> None:
         agent('echo "did it"')
