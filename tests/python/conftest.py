@@ -9,6 +9,7 @@ from command import place  # noqa: F401 - a fixture
 from github_client import github  # noqa: F401 - a fixture
 from on_claude import model  # noqa: F401 - a fixture
 from on_github import shop  # noqa: F401 - a fixture
+from on_patterns import script  # noqa: F401 - a fixture
 
 from orchestration import ClaudeProcess
 

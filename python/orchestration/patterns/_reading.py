@@ -29,13 +29,13 @@ _NUMBER = re.compile(
 
 _NEGATION = re.compile(
     r"(?:\b(?:not|no|never|cannot|without|rather than|instead of|over|than)|n['’]t)"  # noqa: RUF001 - agents write it
-    r"\s+(?:\w+\s+){0,2}$",
+    r"\s+(?:\w+\s+){0,3}$",
     re.IGNORECASE,
 )
 _REACH = 60
 """Characters before a word in which its negation is looked for."""
 
-_MARKUP = re.compile(r"[*`\"'“”\[\]]|^[\s>#-]+")
+_MARKUP = re.compile(r"[*`\"“”\[\]]|^[\s>#-]+")
 _AFTER_A_VERDICT = re.compile(r"\s*(?:$|[.:;!(—–-])")  # noqa: RUF001 - agents write them
 
 
