@@ -31,11 +31,21 @@ PLAN = """\
 - [ ] Document the API in docs/api.md
 """
 
-CLAUDE = """\
+CLAUDE = r"""
 [ -z "$AGENT_ID" ] || { cat >/dev/null; echo done >"$AGENT_ID.txt"; }
+case "$*" in
+*"was done 3 times"*) printf '## Selection\nversion_2\n## Rationale\nIt alone knows weeks.\n' ;;
+*"listened to a debate"*) printf '## Confidence Level\nMEDIUM: two of three agree.\n' ;;
+*"Your field is security"*) printf '## Vote\nREJECT\n' ;;
+*"Your field is simplicity"*) printf '## Vote\nAPPROVE\n' ;;
+*"the primary one"*) exit 1 ;;
+esac
 echo "Done."
 """
-"""In an orchestration the prompt is on standard input; in the drop-in that is a terminal."""
+"""In an orchestration the prompt is on standard input; in the drop-in that is a terminal.
+
+The patterns know their agents by their prompts, and so does this one.
+"""
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,8 @@ def options(text: str) -> set[str]:
 
 
 def test_the_documents_hold_python() -> None:
-    assert {block.document.name for block in BLOCKS} >= {"README.md", "agents.md"}
-    assert len(SNIPPETS) >= 4
+    assert {block.document.name for block in BLOCKS} >= {"README.md", "agents.md", "patterns.md"}
+    assert len(SNIPPETS) >= 8
     assert PROGRAMS
     assert sum(len(block.prints) for block in SNIPPETS) >= 3
 

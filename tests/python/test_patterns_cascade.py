@@ -149,6 +149,13 @@ def test_levels_of_one_name_keep_logs_of_their_own(script, custom, tmp_path):
     assert logs == {"session.log", "cascade_again.log", "cascade_again_2.log"}
 
 
+def test_a_wrong_limit_of_a_later_level_is_refused_before_the_first_runs(script, run, tmp_path):
+    with pytest.raises(ValueError, match="timeout"):
+        run(custom_timeouts={"tertiary": -1})
+    assert script.ran() == set()
+    assert not (tmp_path / "work" / ".claude").exists()
+
+
 @pytest.mark.parametrize(
     ("wrong", "error"),
     [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestration.claude_process import ProcessResult
+from orchestration.claude_process import ProcessResult, check_timeout
 from orchestration.session import OrchestratorSession
 
 from ._agents import excerpt, labels
@@ -55,6 +55,10 @@ class _Level:
     timeout: float
     constraint: str
     model: str | None
+
+    def __post_init__(self) -> None:
+        """A wrong limit is refused before the first level runs, not when its own turn comes."""
+        check_timeout(self.timeout)
 
 
 def run_cascade(
@@ -130,7 +134,7 @@ def create_custom_cascade(
 
     Raises:
         ValueError: there are no levels, or a time limit is negative or not finite.
-        KeyError: a level without name, time limit or constraint. Nothing has been started then.
+        KeyError: a level without name, time limit or constraint.
     """
     if not levels:
         message = "a cascade needs at least one level"
