@@ -193,17 +193,21 @@ def _chosen(answer: str, versions: Sequence[_Version]) -> str | None:
     It stands in the section that was asked for. Without one, all sentences that pass a verdict
     have to name the same.
     """
-    numbers = {int(found) for found in _NUMBERED.findall(answer)}
-    choices = {HYBRID: HYBRID} | {f"version_{n}": rf"(?:version|v)[\s_#-]*{n}" for n in numbers}
     verdict = section(answer, "Selection")
     if not verdict:
-        verdicts = filter(_VERDICT.search, _SENTENCE_ENDS.split(answer))
-        named = mentioned("\n".join(verdicts), choices)
+        verdicts = "\n".join(filter(_VERDICT.search, _SENTENCE_ENDS.split(answer)))
+        named = mentioned(verdicts, _choices(verdicts))
         return named.pop() if len(named) == 1 else None
     if bare := _BARE_NUMBER.match(verdict):
         return f"version_{int(bare[1])}"
     by_profile = {version.name: re.escape(version.profile) for version in versions}
-    return pick(verdict, choices) or pick(verdict, by_profile)
+    return pick(verdict, _choices(verdict)) or pick(verdict, by_profile)
+
+
+def _choices(text: str) -> dict[str, str]:
+    """What a text may select: a hybrid, or any version that it numbers, also one there is not."""
+    numbers = {int(found) for found in _NUMBERED.findall(text)}
+    return {HYBRID: HYBRID} | {f"version_{n}": rf"(?:version|v)[\s_#-]*0*{n}" for n in numbers}
 
 
 def _prompt(task: str, label: str, count: int, profile: Mapping[str, str]) -> str:
