@@ -20,8 +20,6 @@ for other in part["after"]:
         time.sleep(0.005)
 if part["after"]:
     time.sleep(0.05)  # what the others printed has been read and their ends are known
-if part["hangs"]:
-    time.sleep(60)
 print(part["says"])
 pathlib.Path(name + ".done").touch()
 sys.exit(part["exits"])
@@ -36,15 +34,9 @@ class Script:
         self._file = file
         self._parts = {}
 
-    def part(self, name, when, says="", *, exits=0, after=(), hangs=False):
+    def part(self, name, when, says="", *, exits=0, after=()):
         """Add an agent: it answers once those in `after` have, and ends with the code `exits`."""
-        self._parts[name] = {
-            "when": when,
-            "says": says,
-            "exits": exits,
-            "after": list(after),
-            "hangs": hangs,
-        }
+        self._parts[name] = {"when": when, "says": says, "exits": exits, "after": list(after)}
         self._file.write_text(json.dumps(self._parts))
         return self
 
