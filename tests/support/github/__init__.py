@@ -2,7 +2,7 @@
 
 `server` reads and writes sockets; `api` makes answers of requests; `issues`, `pulls` and
 `repositories` hold what each address does; `model` is the state, `render` shows it as GitHub does,
-`contract` compares both directions with GitHub's own description.
+`contract` compares both directions with GitHub's own description. `ssh` is the way of git past HTTP.
 """
 
 from .fake import OWNER, TOKEN, FakeGitHub

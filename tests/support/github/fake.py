@@ -1,6 +1,7 @@
 """`FakeGitHub`: the server and everything that a test says to it or reads from it."""
 
 import math
+import ssl
 import tempfile
 import threading
 import time
@@ -27,6 +28,8 @@ class FakeGitHub:
     Args:
         folder: Where the bare repositories lie; a temporary one by default.
         port: 0 takes a free one.
+        tls: The files of a certificate for `localhost` and of its key. Then it is
+            `https://localhost:PORT`.
         prefix: The path of the REST API.
         anonymous_push: Whether git may push without a token.
         content_per_minute: How many requests may create something in a minute; more are answered
@@ -40,6 +43,7 @@ class FakeGitHub:
         folder=None,
         *,
         port=0,
+        tls=None,
         prefix="/api/v3",
         anonymous_push=False,
         content_per_minute=None,
@@ -62,8 +66,9 @@ class FakeGitHub:
         self.errors = []
         self._quotas = {}
         self._created = deque()
-        self._server = Server(self, port)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = Server(self, port, tls and context(*tls))
+        place = "https://localhost" if tls else "http://127.0.0.1"
+        self.url = f"{place}:{self._server.server_port}"
         self.api_url = self.url + prefix
         self.render = Renderer(self.url, self.api_url)
         self.token = self.add_user(OWNER, token=TOKEN)
@@ -228,7 +233,7 @@ class FakeGitHub:
         return made
 
     def after_push(self, repository):
-        """Let open pulls follow their branches."""
+        """Let open pulls follow their branches, which may be pushed to past HTTP as well."""
         with self.model.lock:
             tips = bare.branches(self.git_folder(repository))
             for issue in repository.numbered.values():
@@ -327,6 +332,7 @@ class FakeGitHub:
         """What is in a repository, as plain data."""
         with self.model.lock:
             repository = self.model.repository(repo)
+            self.after_push(repository)
             found = [issue for issue in repository.numbered.values() if not issue.deleted]
             return {
                 "name": repository.full_name,
@@ -336,6 +342,12 @@ class FakeGitHub:
                 "issues": [plain(issue) for issue in found if not issue.pull],
                 "pulls": [plain(issue) | plain_pull(issue) for issue in found if issue.pull],
             }
+
+
+def context(certificate, key):
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(certificate, key)
+    return made
 
 
 def plain(issue):

@@ -12,6 +12,7 @@ PULL = PULLS + "/{pull_number}"
 
 
 def the_pull(call):
+    call.fake.after_push(call.repository)
     issue = call.repository.numbered.get(int(call.parameters["pull_number"]))
     if issue is None or issue.pull is None:
         not_found()
@@ -39,6 +40,7 @@ def branch_of(repository, head):
 @route("GET", PULLS, area="pull_requests")
 def list_pulls(call):
     query, repository = call.query, call.repository
+    call.fake.after_push(repository)
     if query.get("sort") in ("popularity", "long-running"):
         call.unsupported("sort")
     state, head = query.get("state", "open"), query.get("head")

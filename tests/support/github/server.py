@@ -25,8 +25,9 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, fake, port):
+    def __init__(self, fake, port, tls=None):
         self.fake = fake
+        self._tls = tls
         self._lock = threading.Lock()
         self._connections = set()
         super().__init__(("127.0.0.1", port), Handler)
@@ -37,6 +38,15 @@ class Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = self.server_address[:2]
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if self._tls:
+            # The handshake comes with the first read, on the connection's own thread.
+            connection = self._tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        return connection, address
 
     def process_request(self, request, client_address):
         with self._lock:
