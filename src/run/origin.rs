@@ -17,7 +17,6 @@ use crate::forge::github::token::{Sources, Token};
 use crate::forge::github::{GitHubForge, Setting};
 use crate::forge::marker::plan_identity;
 use crate::forge::{Forge, Issue, LocalForge, MarkerKind, Reply, Request, State};
-use crate::supervisor::{Newlines, Outcome, UnitSpec};
 use crate::workspace::{Layout, Master, Workspace};
 use crate::world::real::{reason, wall};
 
@@ -184,9 +183,11 @@ impl Search<'_> {
         let token = match sources.from_environment(text) {
             Some(token) => token,
             None => self
-                .printed(&sources.command)
+                .clone
+                .interruption
+                .ask(&sources.command, self.clone.environment)
                 .and_then(|printed| sources.from_command(&printed))
-                .ok_or_else(|| sources.missing(text))?,
+                .map_err(|reason| sources.missing(text, &reason))?,
         };
         let forge = GitHubForge::new(Setting {
             repository: remote.repository.clone(),
@@ -197,18 +198,6 @@ impl Search<'_> {
         let forge: Arc<dyn Forge> = Arc::new(forge);
         self.clone.interruption.watch(&forge);
         Ok((forge, token))
-    }
-
-    /// What a command prints, where it is there and succeeds.
-    fn printed(&self, command: &[String]) -> Option<String> {
-        let (program, arguments) = command.split_first()?;
-        let spec = UnitSpec {
-            env: Some(self.clone.environment.to_vec()),
-            ..UnitSpec::new(program).args(arguments)
-        };
-        let finished = self.clone.interruption.run(spec).ok()?;
-        (finished.outcome == Outcome::Success)
-            .then(|| finished.captured.stdout.text(Newlines::Universal))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::forge::github::address::{IssueAddress, Repository};
-use crate::supervisor::{Limits, Newlines, Outcome, UnitSpec};
+use crate::supervisor::{Newlines, Outcome};
 use crate::workspace::Base;
 use crate::workspace::answers::remote_head;
 use crate::workspace::cli::{Git, GitCommand};
@@ -16,6 +16,7 @@ use crate::world::real::git_unit;
 
 use super::interruption::Interruption;
 use super::surroundings::Environment;
+use super::unit::ended_well;
 
 /// How long a command that may ask the network is waited for.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
@@ -101,26 +102,19 @@ impl Clone<'_> {
 
     /// The host behind a name in the user's SSH configuration. Without SSH it is itself.
     fn unalias(&self, host: String) -> String {
-        let spec = UnitSpec {
-            env: Some(self.environment.to_vec()),
-            limits: Limits {
-                timeout: Some(Duration::from_secs(10)),
-                ..Limits::default()
-            },
-            ..UnitSpec::new("ssh").args(["-G", "--", &host])
-        };
-        let Ok(finished) = self.interruption.run(spec) else {
-            return host;
-        };
-        let settings = finished.captured.stdout.text(Newlines::Universal);
+        let command = ["ssh", "-G", "--", &host].map(str::to_owned);
+        let settings = self
+            .interruption
+            .ask(&command, self.environment)
+            .unwrap_or_default();
         let found = settings
             .lines()
             .find_map(|line| line.strip_prefix("hostname "));
         match found {
             // GitHub's SSH over the port of HTTPS.
             Some("ssh.github.com") => "github.com".to_owned(),
-            Some(found) if finished.outcome == Outcome::Success => found.to_ascii_lowercase(),
-            _ => host,
+            Some(found) => found.to_ascii_lowercase(),
+            None => host,
         }
     }
 
@@ -148,7 +142,10 @@ impl Clone<'_> {
                 reason: error.to_string(),
             })?;
         match finished.outcome {
-            Outcome::Success => Ok(finished.captured.stdout.text(Newlines::Universal)),
+            // A connection that SSH keeps, or a daemon that keeps passwords, is none of our business.
+            outcome if ended_well(&outcome) => {
+                Ok(finished.captured.stdout.text(Newlines::Universal))
+            }
             Outcome::TimedOut => Err(Error::Git {
                 command: command.name.to_owned(),
                 reason: format!("it did not end within {} seconds", TIME_LIMIT.as_secs()),

@@ -32,6 +32,9 @@ pub const REDIRECTING_VARIABLES: [&str; 8] = [
     "GIT_PREFIX",
 ];
 
+/// SSH that asks nothing, and leaves no connection open that would outlive the command.
+const QUIET_SSH: &str = "ssh -o BatchMode=yes -o ControlPersist=no";
+
 /// One git command, ready to be spawned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitCommand {
@@ -93,7 +96,7 @@ impl Git {
             ("GIT_MERGE_AUTOEDIT".into(), "no".into()),
         ];
         if !self.ssh_is_set {
-            set.push(("GIT_SSH_COMMAND".into(), "ssh -o BatchMode=yes".into()));
+            set.push(("GIT_SSH_COMMAND".into(), QUIET_SSH.into()));
         }
         GitCommand {
             program: self.program.clone(),
@@ -440,7 +443,7 @@ mod tests {
         assert!(
             command
                 .set
-                .contains(&("GIT_SSH_COMMAND".into(), "ssh -o BatchMode=yes".into()))
+                .contains(&("GIT_SSH_COMMAND".into(), QUIET_SSH.into()))
         );
         assert!(command.remove.contains(&"GIT_DIR".into()));
         assert!(command.remove.contains(&"GIT_INDEX_FILE".into()));

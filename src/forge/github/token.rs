@@ -92,20 +92,23 @@ impl Sources {
             .find_map(|name| Token::new(&lookup(name)?, name))
     }
 
-    /// The token that the command printed.
-    pub fn from_command(&self, output: &str) -> Option<Token> {
-        Token::new(output, format!("`{}`", self.command.join(" ")))
+    /// The token that the command printed; else what it did, as [`Sources::missing`] takes it.
+    pub fn from_command(&self, output: &str) -> Result<Token, String> {
+        let command = format!("`{}`", self.command.join(" "));
+        Token::new(output, command.clone()).ok_or_else(|| format!("{command} printed no token"))
     }
 
-    /// That there is none, or none that could be one.
-    pub fn missing(&self, lookup: impl Fn(&str) -> Option<String>) -> ForgeError {
+    /// That there is none, or none that could be one. `command` says why the command gave none.
+    pub fn missing(&self, lookup: impl Fn(&str) -> Option<String>, command: &str) -> ForgeError {
         let [first, second] = self.variables;
         let set = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
         let reason = match self.variables.into_iter().find(set) {
             Some(name) => {
                 format!("{name} is set, but holds no token: a token is one word of ASCII")
             }
-            None => format!("there is no token: {first} and {second} are not set, and gh has none"),
+            None => {
+                format!("there is no token: {first} and {second} are not set, and {command}")
+            }
         };
         ForgeError::Refused {
             what: format!("talk to {}", self.host),
@@ -192,10 +195,18 @@ mod tests {
         let printed = sources.from_command("gho_x\n").unwrap();
         assert_eq!(printed.source(), "`gh auth token --hostname github.com`");
         let reason = |token: &str| {
-            let error = sources.missing(|_| Some(token.to_owned()));
+            let error = sources.missing(|_| Some(token.to_owned()), "gh is not there");
             error.to_string()
         };
-        assert!(reason("").contains("are not set"), "{}", reason(""));
+        assert!(
+            reason("").contains("are not set, and gh is not there"),
+            "{}",
+            reason("")
+        );
+        assert_eq!(
+            sources.from_command("\n").unwrap_err(),
+            "`gh auth token --hostname github.com` printed no token"
+        );
         assert!(
             reason("two\nlines").contains("GH_TOKEN is set"),
             "{}",
