@@ -3,8 +3,13 @@
 Each test starts the real command; what is beyond this machine is on loopback.
 """
 
+import base64
+import shutil
 import signal
+import socket
+import socketserver
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -199,3 +204,70 @@ class TestGh:
         command.communicate(timeout=10)
         assert command.returncode == 130
         assert not alive(int((tmp_path / "gh.pid").read_text(encoding="utf-8")))
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy that opens tunnels for whoever knows its password, and keeps what it was told."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Tunnel)
+        self.told: list[bytes] = []
+        self.seen = b""
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    server: Proxy
+
+    def handle(self) -> None:
+        first, *head = iter(lambda: self.rfile.readline().strip(), b"")
+        self.server.told.append(first)
+        known = b"Basic " + base64.b64encode(b"ann:secret")
+        if not any(line.endswith(known) for line in head):
+            self.wfile.write(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            return
+        host, _, port = first.split()[1].decode().partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as beyond:
+            self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            back = threading.Thread(
+                target=shutil.copyfileobj, args=(beyond.makefile("rb", 0), self.wfile), daemon=True
+            )
+            back.start()
+            while sent := self.connection.recv(65536):
+                self.server.seen += sent
+                beyond.sendall(sent)
+            beyond.shutdown(socket.SHUT_WR)
+            back.join(timeout=10)
+
+
+class TestProxy:
+    @pytest.fixture
+    def proxy(self, enterprise: Shop) -> Iterator[Proxy]:
+        # git has a way of its own, so that the proxy sees us alone.
+        enterprise.place.git("config", "http.proxy", "")
+        with Proxy() as proxy:
+            threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True).start()
+            address = f"127.0.0.1:{proxy.server_address[1]}"
+            enterprise.place.environment["HTTPS_PROXY"] = f"http://ann:secret@{address}"
+            yield proxy
+            proxy.shutdown()
+
+    def test_requests_go_through_a_tunnel_of_the_proxy(
+        self, enterprise: Shop, proxy: Proxy
+    ) -> None:
+        whole_run(enterprise)
+        host = enterprise.github.url.removeprefix("https://")
+        assert set(proxy.told) == {f"CONNECT {host} HTTP/1.1".encode()}
+        assert {request.user for request in enterprise.github.requests} == {"octocat"}
+        assert enterprise.github.token.encode() not in proxy.seen
+
+    def test_a_host_that_needs_no_proxy_is_asked_directly(
+        self, enterprise: Shop, proxy: Proxy
+    ) -> None:
+        enterprise.issue("Add a")
+        enterprise.place.environment["NO_PROXY"] = "localhost"
+        done = enterprise.run("1", "--dry-run", "--agent", enterprise.place.agent(WORKS))
+        assert done.code == 0, done.err
+        assert proxy.told == []

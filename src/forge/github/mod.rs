@@ -12,6 +12,7 @@
 //! | `shapes` | what is read of answers | nothing |
 //! | [`time`] | clock and patience | the clock |
 //! | `wire` | one exchange, on a thread of our own | the network |
+//! | `proxy` | the way there through the user's proxy | the environment, for `wire` |
 //! | `client` | repeats, waits, redirects, conditional requests | through `wire` |
 //! | `issues`, `pulls`, `comments` | the verbs | through `client` |
 //! | `people` | who is a stranger | through `client` |
@@ -34,6 +35,7 @@ mod comments;
 mod issues;
 mod origin;
 mod people;
+mod proxy;
 mod pulls;
 mod refusal;
 mod shapes;

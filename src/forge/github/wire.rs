@@ -18,9 +18,10 @@ use tokio::time::{sleep, timeout};
 
 use super::client::lock;
 use super::limits::Verb;
+use super::proxy::{proxy_for, through};
 use super::token::Token;
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const EXCHANGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// No answer is larger.
@@ -79,7 +80,7 @@ impl Wire {
         let crab = {
             // Octocrab starts a task of its own.
             let _inside = handle.enter();
-            client(api, token).map_err(|error| words(&error))?
+            client(api, token)?
         };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::Builder::new()
@@ -147,7 +148,14 @@ impl Drop for Wire {
     }
 }
 
-fn client(api: &str, token: &Token) -> octocrab::Result<Octocrab> {
+fn client(api: &str, token: &Token) -> Result<Octocrab, String> {
+    if let Some(proxy) = proxy_for(api) {
+        return through(&proxy, api, token).map_err(|error| words(&*error));
+    }
+    direct(api, token).map_err(|error| words(&error))
+}
+
+fn direct(api: &str, token: &Token) -> octocrab::Result<Octocrab> {
     Octocrab::builder()
         .base_uri(api)?
         // It would hand the token to this one as well.
