@@ -271,3 +271,21 @@ class TestProxy:
         done = enterprise.run("1", "--dry-run", "--agent", enterprise.place.agent(WORKS))
         assert done.code == 0, done.err
         assert proxy.told == []
+
+    @pytest.mark.parametrize(
+        ("given", "reason"),
+        [
+            ("http://ann:wrong@{}", "proxy authorization required"),
+            ("socks5://{}", "unsupported scheme socks5"),
+        ],
+    )
+    def test_a_proxy_that_will_never_do_is_said_at_once(
+        self, enterprise: Shop, proxy: Proxy, given: str, reason: str
+    ) -> None:
+        enterprise.issue("Add a")
+        address = f"127.0.0.1:{proxy.server_address[1]}"
+        enterprise.place.environment["HTTPS_PROXY"] = given.format(address)
+        done = enterprise.run("1", "--dry-run", "--agent", enterprise.place.agent(WORKS))
+        refused(done, 5, reason)
+        assert "HTTPS_PROXY" in done.err
+        assert len(proxy.told) <= 1

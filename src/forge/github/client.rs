@@ -17,6 +17,7 @@ use super::answer::{Answer, told};
 use super::limits::{Heard, Limit, Moment, Next, Patience, Verb};
 use super::origin::Origin;
 use super::pace::Pace;
+use super::proxy::proxy_remedy;
 use super::refusal::{Asker, Refusal};
 use super::time::Time;
 use super::wire::{Sent, Silence, Wire};
@@ -359,6 +360,9 @@ impl Client {
                 if reason.contains("certificate") {
                     return Err(no_certificates(reason));
                 }
+                if let Some(remedy) = proxy_remedy(&reason) {
+                    return Err(insecure(reason, remedy));
+                }
                 return Ok(Err(reason));
             }
         };
@@ -393,12 +397,18 @@ impl Client {
 
 /// TLS cannot be had, now or in two minutes.
 fn no_certificates(reason: String) -> ForgeError {
+    insecure(
+        reason,
+        "install the system's CA certificates, or name a file of them in SSL_CERT_FILE",
+    )
+}
+
+fn insecure(reason: String, remedy: &str) -> ForgeError {
     ForgeError::Refused {
         what: "make a secure connection".to_owned(),
         status: 0,
         reason,
-        remedy: "install the system's CA certificates, or name a file of them in SSL_CERT_FILE"
-            .to_owned(),
+        remedy: remedy.to_owned(),
     }
 }
 

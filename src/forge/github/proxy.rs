@@ -31,6 +31,16 @@ pub(super) fn proxy_for(api: &str) -> Option<Intercept> {
         .flatten()
 }
 
+/// What to do about a proxy's refusal that stays one, however often it is asked.
+pub(super) fn proxy_remedy(reason: &str) -> Option<&'static str> {
+    if reason.contains("proxy authorization required") {
+        return Some("name a user and a password in HTTPS_PROXY: http://USER:PASSWORD@HOST:PORT");
+    }
+    reason.contains("unsupported scheme socks").then_some(
+        "name a proxy of HTTP in HTTPS_PROXY, or the API's host in NO_PROXY to do without one",
+    )
+}
+
 /// A client that reaches the API through a proxy. Octocrab's own has no place for one, so its
 /// layers are put together here, as it does.
 pub(super) fn through(
