@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{
@@ -25,10 +26,11 @@ pub trait Processes {
     /// The current moment. It never goes back.
     fn now(&self) -> Moment;
 
-    /// Starts a child in a session of its own. Reports [`Input::Spawned`] or
+    /// Starts a child in a session of its own, maybe for the second time after there was no room
+    /// for it. Reports [`Input::Spawned`] or
     /// [`Input::SpawnFailed`]; after the former [`Input::Output`] where the unit is mirrored,
     /// [`Input::Exited`], [`Input::Drained`] and [`Input::GroupEmpty`].
-    fn spawn(&mut self, unit: UnitId, spec: UnitSpec);
+    fn spawn(&mut self, unit: UnitId, spec: Arc<UnitSpec>);
 
     /// Sends a signal to the child's whole group, as far as it still lives.
     fn signal(&mut self, unit: UnitId, signal: Signal);
@@ -125,8 +127,8 @@ impl Finished {
 #[derive(Debug)]
 pub struct Driver {
     machine: Machine,
-    /// What the units that wait are made of.
-    specs: BTreeMap<UnitId, UnitSpec>,
+    /// What the units are made of that do not run yet.
+    specs: BTreeMap<UnitId, Arc<UnitSpec>>,
     /// What reaped units wrote, until their `Finish` follows.
     captured: BTreeMap<UnitId, Captured>,
     /// Used again by every step.
@@ -157,7 +159,7 @@ impl Driver {
         spec: UnitSpec,
     ) -> Vec<UnitEvent> {
         let limits = spec.limits;
-        self.specs.insert(unit, spec);
+        self.specs.insert(unit, Arc::new(spec));
         self.handle(processes, Input::Submit { unit, limits })
     }
 
@@ -187,8 +189,8 @@ impl Driver {
     fn carry_out(&mut self, processes: &mut impl Processes, effect: Effect) -> Option<UnitEvent> {
         match effect {
             Effect::Spawn { unit } => {
-                if let Some(spec) = self.specs.remove(&unit) {
-                    processes.spawn(unit, spec);
+                if let Some(spec) = self.specs.get(&unit) {
+                    processes.spawn(unit, Arc::clone(spec));
                 }
             }
             Effect::Signal { unit, signal } => processes.signal(unit, signal),
@@ -200,7 +202,12 @@ impl Driver {
                 let captured = processes.reap(unit);
                 self.captured.insert(unit, captured);
             }
-            Effect::Emit(event) => return Some(publish(event)),
+            Effect::Emit(event) => {
+                if let Event::Started { unit, .. } = event {
+                    self.specs.remove(&unit);
+                }
+                return Some(publish(event));
+            }
             Effect::Finish {
                 unit,
                 outcome,

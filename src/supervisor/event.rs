@@ -137,6 +137,13 @@ pub enum SpawnError {
     },
 }
 
+impl SpawnError {
+    /// Whether it may work later, when something else has ended.
+    pub const fn is_shortage(&self) -> bool {
+        matches!(self, Self::Resources { .. })
+    }
+}
+
 /// Python's wording of an `OSError` with a file name.
 fn os_error(errno: i32, name: &str) -> String {
     let quote = if name.contains('\'') && !name.contains('"') {
@@ -266,6 +273,8 @@ pub enum Input {
         unit: UnitId,
         /// Why.
         error: SpawnError,
+        /// Other children of this program live, and what they hold comes free when they end.
+        crowded: bool,
     },
     /// The child wrote something, and the unit asked to be told.
     Output {
@@ -333,7 +342,8 @@ pub enum Signal {
 /// What the machine wants done. The shell carries effects out in order, and decides nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Start the child; answered by [`Input::Spawned`] or [`Input::SpawnFailed`].
+    /// Start the child; answered by [`Input::Spawned`] or [`Input::SpawnFailed`]. After the
+    /// latter it may be asked for again.
     Spawn {
         /// The unit.
         unit: UnitId,

@@ -7,8 +7,14 @@
 //! A unit ends when its process is dead, its group is empty, and either its pipes are at their
 //! end (it exited by itself) or everything that carries its mark is gone (it was ended by force).
 //! Each wait has a limit, so that every unit ends.
+//!
+//! Where the system has no more descriptors, processes or memory for a child while others live,
+//! the unit goes back to its place in the queue, and the pool runs no more at once than it did
+//! then (its *room*). An end makes room for one; so does a little time, since what is lacking may
+//! be held by others. Each start that works makes room for another one, so that a shortage that is
+//! over leaves no trace.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -24,10 +30,14 @@ use super::state::{Cause, State, Unit};
 pub struct Machine {
     max_workers: Option<NonZeroUsize>,
     units: BTreeMap<UnitId, Unit>,
-    /// Units in order of submission. Those cancelled while they waited are skipped when met.
-    queue: VecDeque<UnitId>,
+    /// Those that wait, in order of submission.
+    queue: BTreeMap<u64, UnitId>,
+    /// How many were submitted.
+    turns: u64,
     /// Units that hold a slot.
     active: usize,
+    /// How many may hold one for want of resources.
+    room: Option<usize>,
     finished: usize,
     paused: bool,
     cancelled: Option<CancelReason>,
@@ -39,8 +49,10 @@ impl Machine {
         Self {
             max_workers,
             units: BTreeMap::new(),
-            queue: VecDeque::new(),
+            queue: BTreeMap::new(),
+            turns: 0,
             active: 0,
+            room: None,
             finished: 0,
             paused: false,
             cancelled: None,
@@ -83,7 +95,11 @@ impl Machine {
         match input {
             Input::Submit { unit, limits } => self.submit(now, unit, limits, effects),
             Input::Spawned { unit, pid } => self.spawned(now, unit, pid, effects),
-            Input::SpawnFailed { unit, error } => self.spawn_failed(now, unit, error, effects),
+            Input::SpawnFailed {
+                unit,
+                error,
+                crowded,
+            } => self.spawn_failed(now, unit, error, crowded, effects),
             Input::Output {
                 unit,
                 stream,
@@ -134,7 +150,9 @@ impl Machine {
         if self.units.contains_key(&id) {
             return;
         }
-        let unit = Unit::new(limits, now);
+        self.turns += 1;
+        let turn = self.turns;
+        let unit = Unit::new(limits, turn, now);
         if let Some(reason) = self.cancelled {
             let times = unit.times(now);
             self.finished += 1;
@@ -146,7 +164,7 @@ impl Machine {
             return;
         }
         self.units.insert(id, unit);
-        self.queue.push_back(id);
+        self.queue.insert(turn, id);
         self.fill(effects);
     }
 
@@ -155,14 +173,16 @@ impl Machine {
         if self.paused || self.cancelled.is_some() {
             return;
         }
-        while self.max_workers.is_none_or(|max| self.active < max.get()) {
-            let Some(id) = self.queue.pop_front() else {
+        let max = self.max_workers.map_or(usize::MAX, NonZeroUsize::get);
+        while self.active < self.room.unwrap_or(max).min(max) {
+            let Some((_, id)) = self.queue.pop_first() else {
                 return;
             };
-            if let Some(unit) = self.units.get_mut(&id)
-                && unit.state == State::Queued
-            {
+            if let Some(unit) = self.units.get_mut(&id) {
                 unit.state = State::Starting { cancelled: None };
+                if unit.deadline.take().is_some() {
+                    effects.push(Effect::StopTimer { unit: id });
+                }
                 self.active += 1;
                 effects.push(Effect::Spawn { unit: id });
             }
@@ -184,6 +204,9 @@ impl Machine {
         } else if let Some(timeout) = policy::timeout(&unit.limits) {
             start_timer(now, id, unit, timeout, effects);
         }
+        if self.room.is_some() {
+            self.make_room(effects);
+        }
     }
 
     fn spawn_failed(
@@ -191,11 +214,35 @@ impl Machine {
         now: Moment,
         id: UnitId,
         error: SpawnError,
+        crowded: bool,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(State::Starting { .. }) = self.state(id) {
+        let Some(unit) = self.units.get_mut(&id) else {
+            return;
+        };
+        let State::Starting { cancelled } = unit.state else {
+            return;
+        };
+        if !(crowded && error.is_shortage()) {
             self.finish(now, id, Outcome::SpawnError(error), effects);
+        } else if let Some(reason) = cancelled {
+            self.finish(now, id, Outcome::Cancelled(reason), effects);
+        } else {
+            unit.state = State::Queued;
+            self.queue.insert(unit.turn, id);
+            // The first speaks for all that wait behind it.
+            if self.queue.first_key_value() == Some((&unit.turn, &id)) {
+                start_timer(now, id, unit, policy::SHORTAGE_RETRY, effects);
+            }
+            self.active -= 1;
+            self.room = Some(self.active);
         }
+    }
+
+    /// Tries one more than there was room for, or forgets the shortage where nobody waits.
+    fn make_room(&mut self, effects: &mut Vec<Effect>) {
+        self.room = (!self.queue.is_empty()).then_some(self.active + 1);
+        self.fill(effects);
     }
 
     fn exited(
@@ -295,14 +342,14 @@ impl Machine {
                 let outcome = unit.forced_outcome(cause);
                 self.finish(now, id, outcome, effects);
             }
-            State::Queued | State::Starting { .. } => {}
+            State::Queued => self.make_room(effects),
+            State::Starting { .. } => {}
         }
     }
 
     fn cancel_all(&mut self, now: Moment, reason: CancelReason, effects: &mut Vec<Effect>) {
         let reason = self.cancelled.map_or(reason, |earlier| earlier.max(reason));
         self.cancelled = Some(reason);
-        self.queue.clear();
         let ids: Vec<UnitId> = self.units.keys().copied().collect();
         for id in ids {
             self.cancel(now, id, reason, effects);
@@ -362,6 +409,12 @@ impl Machine {
         if unit.state != State::Queued {
             self.active -= 1;
             self.fill(effects);
+            return;
+        }
+        self.queue.remove(&unit.turn);
+        if self.room.is_some() {
+            // It may have spoken for others.
+            self.make_room(effects);
         }
     }
 }

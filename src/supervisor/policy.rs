@@ -15,6 +15,10 @@ pub(super) const KILL_WINDOW: Duration = Duration::from_secs(5);
 /// stays below the second within which such a unit must end.
 pub(super) const LEAK_KILL_WINDOW: Duration = Duration::from_millis(250);
 
+/// When a unit that was refused for want of resources is tried again, if none of its pool has ended
+/// by then: what it lacks may be held by others.
+pub(super) const SHORTAGE_RETRY: Duration = Duration::from_millis(500);
+
 /// The time limit, where there is one. Zero means none, as in the package we replace.
 pub(super) fn timeout(limits: &Limits) -> Option<Duration> {
     limits.timeout.filter(|timeout| !timeout.is_zero())

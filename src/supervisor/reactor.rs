@@ -13,7 +13,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -61,7 +61,7 @@ enum Owner {
 struct Delayed {
     owner: OwnerId,
     unit: UnitId,
-    spec: UnitSpec,
+    spec: Arc<UnitSpec>,
     captured: Captured,
     tries: u32,
 }
@@ -401,7 +401,10 @@ impl Reactor {
         let key = self.next_key;
         self.next_key += 1;
         let (owner, id) = (wish.owner, wish.unit);
-        match Unit::start(id, &mut wish.spec, self.mark.unit(key), &wish.captured) {
+        let crowded = !self.units.is_empty();
+        let last = self.limit.last(crowded);
+        let mark = self.mark.unit(key);
+        match Unit::start(id, &wish.spec, mark, &wish.captured, last) {
             Ok(unit) => {
                 let pid = unit.child.pid();
                 self.limit.restore_in(pid);
@@ -444,8 +447,14 @@ impl Reactor {
                     Refusal::Error(error) => error,
                     Refusal::Busy => super::command::explain(Errno::TXTBSY, &wish.spec),
                 };
-                self.facts
-                    .push_back((owner, Input::SpawnFailed { unit: id, error }));
+                self.facts.push_back((
+                    owner,
+                    Input::SpawnFailed {
+                        unit: id,
+                        error,
+                        crowded,
+                    },
+                ));
             }
         }
     }

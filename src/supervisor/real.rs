@@ -1,6 +1,7 @@
 //! Real children for a driver that runs in a thread of its own, as an orchestration's does.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::clock;
 use super::driver::Processes;
@@ -50,9 +51,10 @@ impl Processes for RealProcesses {
         clock::now()
     }
 
-    fn spawn(&mut self, unit: UnitId, mut spec: UnitSpec) {
-        spec.env
-            .get_or_insert_with(|| std::env::vars_os().collect());
+    fn spawn(&mut self, unit: UnitId, mut spec: Arc<UnitSpec>) {
+        if spec.env.is_none() {
+            Arc::make_mut(&mut spec).env = Some(std::env::vars_os().collect());
+        }
         let captured = Captured::default();
         self.captured.insert(unit, captured.clone());
         self.send(Command::Spawn {

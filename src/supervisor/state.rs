@@ -7,7 +7,8 @@ use super::event::{CancelReason, Exit, Limits, Moment, Outcome, Times};
 /// Where a unit stands between its submission and its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It waits for a slot.
+    /// It waits for a slot. With a deadline it was refused for want of resources, and is tried
+    /// again then, if not before.
     Queued,
     /// Its process was asked for, and the answer is outstanding.
     Starting {
@@ -47,6 +48,8 @@ pub enum Cause {
 pub(super) struct Unit {
     pub(super) state: State,
     pub(super) limits: Limits,
+    /// Its place in the queue, which it keeps where it has to wait again.
+    pub(super) turn: u64,
     pub(super) submitted: Moment,
     pub(super) started: Option<Moment>,
     /// When its one timer is due.
@@ -58,10 +61,11 @@ pub(super) struct Unit {
 }
 
 impl Unit {
-    pub(super) const fn new(limits: Limits, submitted: Moment) -> Self {
+    pub(super) const fn new(limits: Limits, turn: u64, submitted: Moment) -> Self {
         Self {
             state: State::Queued,
             limits,
+            turn,
             submitted,
             started: None,
             deadline: None,

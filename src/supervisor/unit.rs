@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
@@ -47,9 +48,10 @@ pub(super) struct Unit {
 #[derive(Debug)]
 enum Feed {
     Nothing,
+    /// The bytes are those of the spec.
     Bytes {
         pipe: OwnedFd,
-        bytes: Vec<u8>,
+        spec: Arc<UnitSpec>,
         written: usize,
     },
     Terminal(Terminal),
@@ -63,12 +65,13 @@ pub(super) enum Refusal {
 }
 
 impl Unit {
-    /// Starts the child.
+    /// Starts the child, unless that would take a descriptor from `last` on.
     pub(super) fn start(
         id: UnitId,
-        spec: &mut UnitSpec,
+        spec: &Arc<UnitSpec>,
         mark: Mark,
         captured: &Captured,
+        last: RawFd,
     ) -> Result<Self, Refusal> {
         let command = Command::prepare(spec, Some(&mark)).map_err(Refusal::Error)?;
         let refuse = |errno| Refusal::Error(command::explain(errno, spec));
@@ -81,22 +84,22 @@ impl Unit {
             .map_err(Refusal::Error)?;
         let (stdout, child_stdout) = pipe().map_err(refuse)?;
         let (stderr, child_stderr) = pipe().map_err(refuse)?;
-        let (feed, child_stdin) = feed(&spec.stdin).map_err(refuse)?;
+        let (feed, child_stdin) = feed(spec).map_err(refuse)?;
         let input = match (&feed, &child_stdin) {
             (Feed::Terminal(terminal), _) => terminal.child_end(),
             (_, Some(stdin)) => stdin.as_fd(),
             (_, None) => return Err(refuse(Errno::BADF)),
         };
         let descriptors = [input, child_stdout.as_fd(), child_stderr.as_fd()];
+        // The system gives the lowest number that is free, so those below a new one are taken.
+        if descriptors.iter().any(|taken| taken.as_raw_fd() >= last) {
+            return Err(refuse(Errno::MFILE));
+        }
         let child = match Child::spawn(&command, descriptors) {
             Ok(child) => child,
             Err(Errno::TXTBSY) => return Err(Refusal::Busy),
             Err(errno) => return Err(refuse(errno)),
         };
-        let mut feed = feed;
-        if let (Feed::Bytes { bytes, .. }, Stdin::Bytes(given)) = (&mut feed, &mut spec.stdin) {
-            *bytes = std::mem::take(given);
-        }
         let mirror = spec.capture.mirror;
         let output = |stream, pipe, captured: &CapturedStream| {
             Output::new(id, stream, pipe, captured.clone(), mirror)
@@ -251,9 +254,12 @@ impl Unit {
             Feed::Terminal(terminal) => terminal.discard(scratch),
             Feed::Bytes {
                 pipe,
-                bytes,
+                spec,
                 written,
             } => {
+                let Stdin::Bytes(bytes) = &spec.stdin else {
+                    return;
+                };
                 while *written < bytes.len() {
                     match rustix::io::write(&*pipe, &bytes[*written..]) {
                         Ok(count) => *written += count,
@@ -290,8 +296,8 @@ fn raw_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
 }
 
 /// Our side and, where it is another descriptor, the child's side of its standard input.
-fn feed(stdin: &Stdin) -> Result<(Feed, Option<OwnedFd>), Errno> {
-    match stdin {
+fn feed(spec: &Arc<UnitSpec>) -> Result<(Feed, Option<OwnedFd>), Errno> {
+    match spec.stdin {
         Stdin::Null => Ok((Feed::Nothing, Some(null_device()?))),
         Stdin::Bytes(_) => {
             let (read, write) = raw_pipe()?;
@@ -299,7 +305,7 @@ fn feed(stdin: &Stdin) -> Result<(Feed, Option<OwnedFd>), Errno> {
             Ok((
                 Feed::Bytes {
                     pipe: write,
-                    bytes: Vec::new(),
+                    spec: Arc::clone(spec),
                     written: 0,
                 },
                 Some(read),
@@ -324,8 +330,13 @@ fn open_log(path: &Path) -> Result<File, SpawnError> {
         .create(true)
         .append(true)
         .open(path)
-        .map_err(|error| SpawnError::Log {
-            errno: error.raw_os_error().unwrap_or(0),
-            log: path.to_string_lossy().into_owned(),
+        .map_err(|error| match error.raw_os_error() {
+            Some(errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
+                SpawnError::Resources { errno }
+            }
+            errno => SpawnError::Log {
+                errno: errno.unwrap_or(0),
+                log: path.to_string_lossy().into_owned(),
+            },
         })
 }

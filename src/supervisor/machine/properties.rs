@@ -58,7 +58,16 @@ fn inputs() -> impl Strategy<Value = Input> {
     prop_oneof![
         4 => submit,
         6 => units().prop_map(|unit| Input::Spawned { unit, pid: 7 }),
-        1 => units().prop_map(|unit| Input::SpawnFailed { unit, error: SpawnError::NulByte }),
+        1 => units().prop_map(|unit| Input::SpawnFailed {
+            unit,
+            error: SpawnError::NulByte,
+            crowded: true,
+        }),
+        3 => (units(), any::<bool>()).prop_map(|(unit, crowded)| Input::SpawnFailed {
+            unit,
+            error: SpawnError::Resources { errno: 24 },
+            crowded,
+        }),
         1 => output,
         4 => exited,
         3 => units().prop_map(|unit| Input::Drained { unit }),
@@ -92,6 +101,8 @@ struct Seen {
     /// It was cancelled, by itself or with all others.
     cancelled: bool,
     spawned: bool,
+    /// There was no room for it at least once.
+    refused: bool,
     running: bool,
     /// Its process is dead, and nobody is left in its group.
     gone: bool,
@@ -139,7 +150,8 @@ impl Observer {
             );
         }
         self.note(&input);
-        let effects = self.machine.step(self.now, input);
+        let effects = self.machine.step(self.now, input.clone());
+        self.note_refusal(&input);
         for effect in &effects {
             self.check(effect)?;
         }
@@ -192,6 +204,18 @@ impl Observer {
         }
     }
 
+    /// A unit for which there is no room waits again, as if it had not been asked for.
+    fn note_refusal(&mut self, input: &Input) {
+        let Input::SpawnFailed { unit, .. } = input else {
+            return;
+        };
+        let waits = self.machine.state(*unit) == Some(State::Queued);
+        if let Some(seen) = self.units.get_mut(unit).filter(|_| waits) {
+            seen.spawned = false;
+            seen.refused = true;
+        }
+    }
+
     fn check(&mut self, effect: &Effect) -> Result<(), TestCaseError> {
         let (Effect::Spawn { unit }
         | Effect::Signal { unit, .. }
@@ -225,7 +249,8 @@ impl Observer {
                     "{effect:?}: nobody there"
                 );
             }
-            Effect::Sweep { .. } | Effect::StartTimer { .. } => prop_assert!(seen.running),
+            Effect::Sweep { .. } => prop_assert!(seen.running),
+            Effect::StartTimer { .. } => prop_assert!(seen.running || seen.refused),
             Effect::Reap { .. } => {
                 prop_assert!(seen.running && !seen.reaped);
                 seen.reaped = true;
@@ -252,7 +277,8 @@ impl Observer {
                     Some(State::Starting { .. }) => {
                         self.step(1, Input::Spawned { unit, pid: 7 })?;
                     }
-                    Some(State::Queued) | None => {}
+                    None => {}
+                    Some(State::Queued) => self.step(10_000, Input::Timer { unit })?,
                     Some(_) => {
                         self.step(10_000, Input::Timer { unit })?;
                         self.step(

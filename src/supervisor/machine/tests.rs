@@ -12,6 +12,7 @@ fn one() -> Machine {
 
 const A: UnitId = UnitId(1);
 const B: UnitId = UnitId(2);
+const C: UnitId = UnitId(3);
 
 fn submit(unit: UnitId) -> Input {
     Input::Submit {
@@ -53,8 +54,82 @@ fn the_next_unit_starts_when_a_slot_is_free() {
     machine.step(ms(0), submit(A));
     assert_eq!(machine.step(ms(0), submit(B)), []);
     let error = SpawnError::NulByte;
-    let effects = machine.step(ms(1), Input::SpawnFailed { unit: A, error });
+    let effects = machine.step(ms(1), refused(A, error, false));
     assert_eq!(effects.last(), Some(&Effect::Spawn { unit: B }));
+}
+
+fn refused(unit: UnitId, error: SpawnError, crowded: bool) -> Input {
+    Input::SpawnFailed {
+        unit,
+        error,
+        crowded,
+    }
+}
+
+const SHORT: SpawnError = SpawnError::Resources { errno: 24 };
+
+/// Three were submitted, the first runs, and there was no room for the others.
+fn short_of_room() -> Machine {
+    let mut machine = Machine::new(None);
+    for unit in [A, B, C] {
+        machine.step(ms(0), submit(unit));
+    }
+    machine.step(ms(1), Input::Spawned { unit: A, pid: 7 });
+    let (unit, at) = (B, ms(501));
+    assert_eq!(
+        machine.step(ms(1), refused(B, SHORT, true)),
+        [Effect::StartTimer { unit, at }]
+    );
+    assert_eq!(machine.step(ms(1), refused(C, SHORT, true)), []);
+    machine
+}
+
+#[test]
+fn a_unit_for_which_there_is_no_room_starts_when_another_has_ended() {
+    let mut machine = short_of_room();
+    machine.step(ms(2), Input::Drained { unit: A });
+    let effects = machine.step(ms(3), exited(A, 0, true));
+    let started: Vec<_> = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Spawn { .. }))
+        .collect();
+    assert_eq!(started, [&Effect::Spawn { unit: B }], "one, and in turn");
+    let effects = machine.step(ms(4), Input::Spawned { unit: B, pid: 8 });
+    assert_eq!(
+        effects.last(),
+        Some(&Effect::Spawn { unit: C }),
+        "a start that works makes room for another"
+    );
+}
+
+#[test]
+fn a_unit_for_which_there_is_no_room_is_tried_again_after_a_while() {
+    let mut machine = short_of_room();
+    let effects = machine.step(ms(501), Input::Timer { unit: B });
+    assert_eq!(effects, [Effect::Spawn { unit: B }]);
+    let (unit, at) = (B, ms(1_002));
+    assert_eq!(
+        machine.step(ms(502), refused(B, SHORT, true)),
+        [Effect::StartTimer { unit, at }]
+    );
+}
+
+#[test]
+fn a_unit_for_which_there_is_no_room_passes_its_turn_on_when_it_is_cancelled() {
+    let mut machine = short_of_room();
+    let reason = CancelReason::Requested;
+    let unit = Some(B);
+    let effects = machine.step(ms(2), Input::Cancel { unit, reason });
+    assert_eq!(outcome_of(&effects, B), Some(Outcome::Cancelled(reason)));
+    assert_eq!(effects.last(), Some(&Effect::Spawn { unit: C }));
+}
+
+#[test]
+fn a_shortage_that_nobody_s_end_can_mend_is_the_unit_s_end() {
+    let mut machine = one();
+    machine.step(ms(0), submit(A));
+    let effects = machine.step(ms(1), refused(A, SHORT, false));
+    assert_eq!(outcome_of(&effects, A), Some(Outcome::SpawnError(SHORT)));
 }
 
 #[test]

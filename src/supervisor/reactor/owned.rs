@@ -1,5 +1,7 @@
 //! The reactor as one owner's driver sees it.
 
+use std::sync::Arc;
+
 use super::super::clock;
 use super::super::driver::Processes;
 use super::super::event::{Moment, Signal, UnitId};
@@ -19,7 +21,7 @@ impl Processes for Owned<'_> {
         clock::now()
     }
 
-    fn spawn(&mut self, unit: UnitId, spec: UnitSpec) {
+    fn spawn(&mut self, unit: UnitId, spec: Arc<UnitSpec>) {
         let captured = Captured::default();
         self.reactor.start(Delayed {
             owner: self.owner,

@@ -50,7 +50,7 @@ pub(in crate::supervisor) enum Command {
     Spawn {
         owner: OwnerId,
         unit: UnitId,
-        spec: UnitSpec,
+        spec: Arc<UnitSpec>,
         captured: Captured,
     },
     Signal {

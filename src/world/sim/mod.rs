@@ -46,6 +46,8 @@ pub(crate) struct Hostility {
     pub(crate) crash: u64,
     /// The model's provider sends an agent away.
     pub(crate) limit: u64,
+    /// The system has room for few processes at once.
+    pub(crate) room: u64,
 }
 
 impl Hostility {
@@ -59,6 +61,7 @@ impl Hostility {
         interrupt: 0,
         crash: 0,
         limit: 0,
+        room: 0,
     };
 }
 
@@ -166,8 +169,21 @@ impl SimWorld {
             units: 0,
             pending: Vec::new(),
         };
+        world.furnish();
         world.plan_crash();
         world
+    }
+
+    /// How many processes there is room for.
+    fn furnish(&mut self) {
+        let strikes = self.strikes(self.hostility.room);
+        self.processes.room =
+            strikes.then(|| 1 + usize::try_from(self.processes.clock.below(3)).unwrap_or_default());
+    }
+
+    /// How often the system had no room for a process.
+    pub(crate) const fn refusals(&self) -> u64 {
+        self.processes.refusals
     }
 
     /// Switches the machine on again, in a world that is as hostile as this; whatever ran is gone,
@@ -184,6 +200,7 @@ impl SimWorld {
         self.hostility = hostility;
         self.disk_fails_at = None;
         self.processes.clock.after(self.interval, Happening::Beat);
+        self.furnish();
         self.plan_crash();
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::supervisor::{
     Captured, Chunk, Exit, Input, Moment, OutputStream, Processes, Signal, SpawnError, UnitId,
@@ -70,6 +71,9 @@ pub(super) struct SimProcesses<H> {
     /// What the next process is going to do, by unit; decided by whoever submits it.
     pub(super) destiny: BTreeMap<UnitId, Behavior>,
     pub(super) limit: usize,
+    /// How many processes the system allows at once, and how often it has refused one more.
+    pub(super) room: Option<usize>,
+    pub(super) refusals: u64,
     pub(super) violations: Vec<String>,
 }
 
@@ -81,6 +85,8 @@ impl<H: From<ProcessHappening>> SimProcesses<H> {
             timers: BTreeMap::new(),
             destiny: BTreeMap::new(),
             limit,
+            room: None,
+            refusals: 0,
             violations: Vec::new(),
         }
     }
@@ -145,6 +151,22 @@ impl<H: From<ProcessHappening>> SimProcesses<H> {
         })
     }
 
+    /// The system has no descriptors or memory for another one.
+    fn refuse(&mut self, unit: UnitId) {
+        self.refusals += 1;
+        let delay = self.clock.milliseconds(1, 20);
+        let error = SpawnError::Resources { errno: 24 };
+        let crowded = !self.table.is_empty();
+        self.report(
+            delay,
+            Input::SpawnFailed {
+                unit,
+                error,
+                crowded,
+            },
+        );
+    }
+
     fn check_alive(&mut self, unit: UnitId, what: &str) -> bool {
         let known = self.table.contains_key(&unit);
         if !known {
@@ -160,7 +182,11 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
         Moment(self.clock.now())
     }
 
-    fn spawn(&mut self, unit: UnitId, spec: UnitSpec) {
+    fn spawn(&mut self, unit: UnitId, spec: Arc<UnitSpec>) {
+        if self.room.is_some_and(|room| self.table.len() >= room) {
+            self.refuse(unit);
+            return;
+        }
         let behavior = self.destiny.remove(&unit).unwrap_or(Behavior::Exits(0));
         let delay = self.clock.milliseconds(1, 20);
         if behavior == Behavior::Missing {
@@ -168,10 +194,17 @@ impl<H: From<ProcessHappening>> Processes for SimProcesses<H> {
                 errno: 2,
                 executable: "agent".to_owned(),
             };
-            self.report(delay, Input::SpawnFailed { unit, error });
+            self.report(
+                delay,
+                Input::SpawnFailed {
+                    unit,
+                    error,
+                    crowded: !self.table.is_empty(),
+                },
+            );
             return;
         }
-        let place = spec.working_dir;
+        let place = spec.working_dir.clone();
         let places: BTreeSet<_> = self
             .table
             .values()

@@ -53,6 +53,7 @@ fn hostility(seed: u64) -> Hostility {
         interrupt: once_in(&[0, 0, 1]),
         crash: once_in(&[0, 1, 1, 2]),
         limit: once_in(&[0, 3, 10]),
+        room: once_in(&[0, 0, 1]),
     }
 }
 
@@ -378,6 +379,27 @@ fn simulation_meets_every_kind_of_end() {
         }
     }
     assert_eq!(ends, BTreeSet::from([0, 1, 2, 5, 9, 130, u8::MAX]));
+}
+
+#[test]
+fn simulation_of_a_narrow_machine_fails_no_task_for_want_of_room() {
+    let mut refusals = 0;
+    for seed in 0..60 {
+        let narrow = Hostility {
+            room: 1,
+            ..Hostility::KIND
+        };
+        let mut start = start(seed);
+        start.settings.timeout = None;
+        let mut world = SimWorld::new(seed, narrow, start.settings.max_workers);
+        let End::Outcome(outcome) = program(&mut world, &start, None) else {
+            panic!("a kind world kills")
+        };
+        let summary = outcome.unwrap().summary;
+        assert_eq!(summary.successful, summary.total_sub_tasks, "seed {seed}");
+        refusals += world.refusals();
+    }
+    assert!(refusals > 60, "met {refusals} times");
 }
 
 #[test]
