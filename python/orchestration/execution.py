@@ -26,7 +26,8 @@ def run_parallel(
 
     Args:
         processes: What to run; any iterable.
-        max_workers: How many may run at a time. Default: all of them.
+        max_workers: How many may run at a time. Default: all of them, or as many as the system
+            has descriptors and memory for; the others wait, and nothing is said.
 
     Raises:
         ValueError: ``max_workers`` is below 1, or a time limit is negative or not finite.

@@ -6,6 +6,7 @@
 //! | [`origin`], [`remote`] | where tasks come from, and where they are filed | no |
 //! | [`again`], [`judge`] | which earlier run goes on, else which tasks there are | no |
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
+//! | [`admission`] | how many agents may be at work at once | yes |
 //! | [`interruption`] | how all of that ends early | no |
 //! | [`start`], [`lock`] | what is created before the first agent | no |
 //! | [`history`] | what earlier ones of the same master have done | yes |
@@ -29,6 +30,7 @@
 //! | [`cancellation`] | what another process asks a run to end with | yes |
 //! | [`event`], [`failure`], [`summary`] | what others see | yes |
 
+pub mod admission;
 pub mod again;
 pub mod cancellation;
 pub mod clean;

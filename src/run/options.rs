@@ -104,7 +104,8 @@ impl Options {
             .or_else(|| settings.permission_mode.clone());
         self.verify = self.verify.or_else(|| settings.verify.clone());
         self.setup = self.setup.or_else(|| settings.setup.clone());
-        self.max_workers = self.max_workers.or(Some(number(settings.max_workers)));
+        let workers = settings.wanted_workers.unwrap_or(settings.max_workers);
+        self.max_workers = self.max_workers.or(Some(number(workers)));
         self.timeout = self.timeout.or(Some(settings.timeout.unwrap_or(0.0)));
         self.batch_size = self.batch_size.or(settings.batch_size.map(number));
         self.budget_usd = self.budget_usd.or(settings.budget_usd);

@@ -16,6 +16,7 @@ use crate::plan::{self, Plan, PlanError, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
 use crate::workspace::{Base, Layout, Workspace};
 
+use super::admission::Admission;
 use super::again::{TakenUp, take_up, whose};
 use super::earlier::{self, Earlier};
 use super::interruption::Interruption;
@@ -24,7 +25,7 @@ use super::lock::Lock;
 use super::options::{Options, Resolved, Source};
 use super::origin::{Origin, Search, read_plan};
 use super::remote::Clone;
-use super::resources::Resources;
+use super::resources::{Disk, supply};
 use super::surroundings::{
     Environment, find_executable, find_git, identity_is_set, layout, variable,
 };
@@ -41,6 +42,7 @@ pub struct Prepared {
     pub notices: Vec<String>,
     pub(super) options: Options,
     pub(super) resolved: Resolved,
+    pub(super) admission: Admission,
     pub(super) origin: Origin,
     pub(super) workspace: Workspace,
     pub(super) layout: Layout,
@@ -154,8 +156,9 @@ pub fn prepare(
         if !options.dry_run {
             origin.forge.check_access()?;
         }
-        check_resources(judged, &workspace, &layout, resolved.max_workers)?
+        check_disk(judged, &workspace, &layout)?
     };
+    let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     let lock = lock(&origin, &layout, &options, &known)?;
     Ok(Prepared {
@@ -170,6 +173,7 @@ pub fn prepare(
         validation,
         options,
         resolved,
+        admission,
         origin,
         workspace,
         layout,
@@ -289,24 +293,12 @@ impl Prepared {
     }
 }
 
-/// Adds what the machine may lack. Too little disk is a warning; little memory is said.
-fn check_resources(
-    mut judged: Judged,
-    workspace: &Workspace,
-    layout: &Layout,
-    max_workers: usize,
-) -> Result<Judged> {
+/// Adds that the disk may be too small, which is a warning.
+fn check_disk(mut judged: Judged, workspace: &Workspace, layout: &Layout) -> Result<Judged> {
     let validation = &mut judged.validation;
     let tasks = validation.complexity.len() as u64;
-    let agents = tasks.min(max_workers as u64);
-    let resources = Resources::look(
-        layout.worktrees(),
-        tasks,
-        workspace.checkout_size()?,
-        agents,
-    );
-    validation.resources.extend(resources.memory_shortage());
-    if let Some(shortage) = resources.disk_shortage() {
+    let disk = Disk::look(layout.worktrees(), tasks, workspace.checkout_size()?);
+    if let Some(shortage) = disk.shortage() {
         validation.resources.push(shortage.clone());
         validation.warnings.push(shortage);
         if validation.verdict == Verdict::Proceed {
@@ -314,6 +306,24 @@ fn check_resources(
         }
     }
     Ok(judged)
+}
+
+/// How many agents this machine can carry. Fewer than were asked for is worth a line, and nobody
+/// has to agree.
+fn admit(
+    resolved: &Resolved,
+    taken_up: Option<&TakenUp>,
+    validation: &mut Validation,
+) -> Admission {
+    let tasks = taken_up.map_or(validation.complexity.len(), |taken_up| {
+        taken_up.reruns.len()
+    });
+    let admission = supply().admit(resolved.max_workers, tasks);
+    if let Some(shortage) = &admission.shortage {
+        validation.resources.push(shortage.clone());
+        validation.warnings.push(shortage.clone());
+    }
+    admission
 }
 
 /// The agent, once it is known that it can be started. A dry run only says that it cannot.

@@ -52,6 +52,9 @@ pub struct Record {
 pub struct Settings {
     /// The most tasks that hold a slot at once, at least 1.
     pub max_workers: usize,
+    /// What was asked for, where this machine allows fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_workers: Option<usize>,
     /// Agents a batch; `None` is one batch of all.
     pub batch_size: Option<usize>,
     /// Seconds an attempt may take; `None` is no limit.
@@ -618,6 +621,7 @@ pub(crate) mod tests_support {
     pub(crate) fn settings() -> Settings {
         Settings {
             max_workers: 5,
+            wanted_workers: None,
             batch_size: None,
             timeout: Some(1800.0),
             interval: 30,

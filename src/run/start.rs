@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::forge::{Marker, MarkerKind, NewIssue, Reply, Request};
 use crate::plan::{self, Verdict};
 use crate::report::redact::Redactor;
-use crate::supervisor::{end_leftovers, own_mark};
+use crate::supervisor::{end_leftovers, ensure_descriptors, own_mark};
 use crate::workspace::Master;
 use crate::workspace::exclude::{ensure_runtime, exclude_own_files};
 use crate::world::real::{RealWorld, Setting, create_folder, wall};
@@ -72,6 +72,7 @@ impl Prepared {
                 warnings: self.validation.warnings.join("; "),
             });
         }
+        ensure_descriptors(self.admission.descriptors);
         ensure_runtime(self.workspace.root())?;
         exclude_own_files(self.workspace.common_dir())?;
         if let Some(taken_up) = self.taken_up.take() {
@@ -181,6 +182,7 @@ impl Prepared {
             redactor: self.redactor(),
             forge: Arc::clone(&self.origin.forge),
             interval: self.resolved.interval,
+            steps: self.admission.steps,
         })
     }
 
@@ -214,7 +216,9 @@ impl Prepared {
 
     fn settings(&self) -> Settings {
         Settings {
-            max_workers: self.resolved.max_workers,
+            max_workers: self.admission.agents,
+            wanted_workers: (self.admission.agents < self.resolved.max_workers)
+                .then_some(self.resolved.max_workers),
             batch_size: self.resolved.batch_size,
             timeout: self.resolved.timeout,
             interval: self.resolved.interval,

@@ -10,6 +10,7 @@
 //! while they live. Only the first child may take those.
 
 use std::os::fd::RawFd;
+use std::sync::OnceLock;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -17,64 +18,66 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// many at once for its journal, its logs and git.
 const LEFT: u64 = 16;
 
-/// What was done about the limit.
-#[derive(Debug, Default)]
-pub(super) struct DescriptorLimit {
-    /// The limit before it was raised.
-    original: Option<Rlimit>,
+/// The most that is asked for. macOS counts files in an `int`, and refuses "unlimited".
+const MOST: u64 = 1 << 20;
+
+/// The limit of this program before it was raised.
+static ORIGINAL: OnceLock<Rlimit> = OnceLock::new();
+
+/// How many descriptors this program may have once the limit is raised; `None` for any number.
+pub fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
 }
 
-impl DescriptorLimit {
-    /// Raises the limit as far as this program may; false where that was done, or cannot be.
-    pub(super) fn raise(&mut self) -> bool {
-        let original = getrlimit(Resource::Nofile);
-        if self.original.is_some() || original.current == original.maximum {
-            return false;
-        }
-        // macOS counts files in an `int`, and refuses "unlimited".
-        let most = original
-            .maximum
-            .map_or(1 << 20, |maximum| maximum.min(1 << 20));
+/// Raises the limit where it is below what is needed, as far as this program may.
+pub fn ensure_descriptors(needed: u64) {
+    let limit = getrlimit(Resource::Nofile).current;
+    if limit.is_some_and(|limit| limit < needed) {
+        raise();
+    }
+}
+
+/// Raises the limit as far as this program may; false where that was done, or cannot be.
+pub(super) fn raise() -> bool {
+    let original = getrlimit(Resource::Nofile);
+    if original.current == original.maximum {
+        return false;
+    }
+    let mut is_raised = false;
+    ORIGINAL.get_or_init(|| {
+        let most = original.maximum.map_or(MOST, |maximum| maximum.min(MOST));
         let raised = Rlimit {
             current: Some(most),
             maximum: original.maximum,
         };
-        if setrlimit(Resource::Nofile, raised).is_err() {
-            return false;
-        }
-        self.original = Some(original);
-        true
-    }
+        is_raised = setrlimit(Resource::Nofile, raised).is_ok();
+        original
+    });
+    is_raised
+}
 
-    /// The number from which on children take no descriptor; `crowded` says that some live.
-    #[expect(
-        clippy::unused_self,
-        reason = "the limit is the system's, and may change"
-    )]
-    pub(super) fn last(&self, crowded: bool) -> RawFd {
-        let limit = getrlimit(Resource::Nofile).current;
-        let last = limit
-            .filter(|_| crowded)
-            .map(|limit| limit.saturating_sub(LEFT));
-        last.and_then(|last| RawFd::try_from(last).ok())
-            .unwrap_or(RawFd::MAX)
-    }
+/// The number from which on children take no descriptor; `crowded` says that some live.
+pub(super) fn last(crowded: bool) -> RawFd {
+    let limit = getrlimit(Resource::Nofile).current.filter(|_| crowded);
+    let last = limit.map(|limit| limit.saturating_sub(LEFT));
+    last.and_then(|last| RawFd::try_from(last).ok())
+        .unwrap_or(RawFd::MAX)
+}
 
-    /// Gives a child the limit that it would have without us.
-    pub(super) fn restore_in(&self, child: u32) {
-        #[cfg(target_os = "linux")]
-        if let Some(original) = &self.original {
-            let original = Rlimit {
-                current: original.current,
-                maximum: original.maximum,
-            };
-            let child = i32::try_from(child)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw);
-            // A child that is dead already needs no limit.
-            let _ = rustix::process::prlimit(child, Resource::Nofile, original);
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = child;
+/// Gives a child the limit that it would have without us.
+pub(super) fn restore_in(child: u32) {
+    #[cfg(target_os = "linux")]
+    if let Some(original) = ORIGINAL.get() {
+        let original = Rlimit {
+            current: original.current,
+            maximum: original.maximum,
+        };
+        let child = i32::try_from(child)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        // A child that is dead already needs no limit.
+        let _ = rustix::process::prlimit(child, Resource::Nofile, original);
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = child;
 }

@@ -45,6 +45,7 @@ pub use event::{
     Snapshot, SpawnError, Times, UnitId,
 };
 pub use leftovers::{end_leftovers, own_mark};
+pub use limit::{descriptor_limit, ensure_descriptors};
 pub use machine::Machine;
 pub use output::{Captured, CapturedStream, Newlines, decode};
 pub use pool::{Pool, run_command};

@@ -27,7 +27,7 @@ use self::timers::Timers;
 use super::clock;
 use super::driver::{Driver, UnitEvent};
 use super::event::{Input, Moment, OutputStream, SpawnError, UnitId};
-use super::limit::DescriptorLimit;
+use super::limit;
 use super::mark::Mark;
 use super::output::Captured;
 use super::process::{Child, GroupSignal};
@@ -79,7 +79,6 @@ pub(super) struct Reactor {
     mark: Mark,
     since: u64,
     containment: Containment,
-    limit: DescriptorLimit,
     owners: HashMap<OwnerId, Owner>,
     /// Live children under keys that are never used again, so that late news reach nobody else.
     units: HashMap<u64, Live>,
@@ -116,7 +115,6 @@ impl Reactor {
             mark,
             since: own.map_or(0, |process| process.start),
             containment,
-            limit: DescriptorLimit::default(),
             owners: HashMap::new(),
             units: HashMap::new(),
             keys: HashMap::new(),
@@ -402,12 +400,12 @@ impl Reactor {
         self.next_key += 1;
         let (owner, id) = (wish.owner, wish.unit);
         let crowded = !self.units.is_empty();
-        let last = self.limit.last(crowded);
+        let last = limit::last(crowded);
         let mark = self.mark.unit(key);
         match Unit::start(id, &wish.spec, mark, &wish.captured, last) {
             Ok(unit) => {
                 let pid = unit.child.pid();
-                self.limit.restore_in(pid);
+                limit::restore_in(pid);
                 let complete = self.register(key, &unit);
                 if unit.has_terminal() {
                     if self.terminals.is_empty() {
@@ -431,7 +429,7 @@ impl Reactor {
                 }
             }
             Err(Refusal::Error(SpawnError::Resources { errno }))
-                if errno == Errno::MFILE.raw_os_error() && self.limit.raise() =>
+                if errno == Errno::MFILE.raw_os_error() && limit::raise() =>
             {
                 self.start(wish);
             }

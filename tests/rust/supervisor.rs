@@ -507,7 +507,7 @@ fn children_are_ended_when_their_owner_is_dropped() {
     let script = "trap '' TERM; setsid sleep 60 & echo $!; sleep 60; sleep 60";
     let mut spec = sh(script);
     spec.capture.mirror = true;
-    processes.spawn(UnitId(0), spec);
+    processes.spawn(UnitId(0), std::sync::Arc::new(spec));
     let mut pids = Vec::new();
     while pids.len() < 2 {
         match facts.recv_timeout(Duration::from_secs(10)).unwrap() {

@@ -42,6 +42,11 @@ fn more_children_than_the_first_limit_of_descriptors_allows_can_live_at_once() {
 }
 
 #[test]
+fn children_that_there_are_no_descriptors_for_wait_for_others_and_leave_some_to_the_program() {
+    run_alone("no_more_descriptors", "ulimit -n 64;");
+}
+
+#[test]
 fn three_hundred_silent_children_take_one_thread_and_little_memory() {
     run_alone("silence", "");
 }
@@ -134,6 +139,29 @@ mod alone {
         for finished in drain(&pool) {
             assert_eq!(finished.outcome, Outcome::Success);
             assert_eq!(stdout(&finished), "64\n");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs a process of its own, which the tests above give it"]
+    fn no_more_descriptors() {
+        let pool = Pool::new(None).unwrap();
+        // Another pool's child is refused as well while these live, and waits for their end.
+        let other = Pool::new(None).unwrap();
+        for _ in 0..50 {
+            let stdin = Stdin::Terminal;
+            let spec = UnitSpec {
+                stdin,
+                ..sh("sleep 0.1; ulimit -n")
+            };
+            pool.submit(spec).unwrap();
+        }
+        other.submit(UnitSpec::new("/bin/true")).unwrap();
+        wait_for_start(&pool);
+        let own: Vec<_> = (0..8).map(|_| fs::File::open("/dev/null")).collect();
+        assert!(own.iter().all(Result::is_ok), "{own:?}");
+        for finished in drain(&pool).into_iter().chain(drain(&other)) {
+            assert_eq!(finished.outcome, Outcome::Success);
         }
     }
 

@@ -15,6 +15,7 @@ mod journal;
 mod logs;
 mod mailbox;
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,8 @@ pub struct Setting {
     pub forge: Arc<dyn Forge>,
     /// Seconds between two heartbeats.
     pub interval: u64,
+    /// Operations at once, at least 1.
+    pub steps: usize,
 }
 
 /// The real world of one orchestration.
@@ -86,6 +89,10 @@ pub struct RealWorld {
     pending: Vec<Fact>,
     steps: Arc<Steps>,
     forge: Arc<dyn Forge>,
+    /// Operations that wait until others have come to their end, and how many are under way.
+    waiting: VecDeque<Operation>,
+    under_way: usize,
+    most_under_way: usize,
     journal: JournalFile,
     logs: Logs,
     claims: Claims,
@@ -139,6 +146,9 @@ impl RealWorld {
                 verbose: setting.verbose.then(|| teller.clone()),
             }),
             forge: listened(setting.forge, &teller),
+            waiting: VecDeque::new(),
+            under_way: 0,
+            most_under_way: setting.steps.max(1),
             journal: match setting.journal_bytes {
                 None => JournalFile::create(&setting.journal)?,
                 Some(bytes) => JournalFile::take_up(&setting.journal, bytes)?,
@@ -177,11 +187,55 @@ impl RealWorld {
     /// Facts for the run, from news for the supervisor or for the run itself.
     fn take_in(&mut self, news: News, facts: &mut Vec<Fact>) {
         match news {
-            News::Fact(fact) => facts.push(fact),
+            News::Fact(fact) => {
+                if let Fact::Completed(_) = fact {
+                    self.under_way -= 1;
+                    self.begin_waiting();
+                }
+                facts.push(fact);
+            }
             News::Input(input) => {
                 let events = self.supervisor.handle(&mut self.processes, input);
                 facts.extend(events.into_iter().map(Fact::Unit));
             }
+        }
+    }
+
+    /// Begins as many operations as may be under way.
+    fn begin_waiting(&mut self) {
+        while self.under_way < self.most_under_way
+            && let Some(operation) = self.waiting.pop_front()
+        {
+            self.under_way += 1;
+            let work = self.work(operation.clone());
+            if std::thread::Builder::new().spawn(work).is_err() {
+                // The system has no thread left to give; the run waits that long.
+                self.work(operation)();
+            }
+        }
+    }
+
+    /// What carries an operation out, and tells what came of it.
+    fn work(&self, operation: Operation) -> impl FnOnce() + Send + 'static {
+        let (steps, forge) = (Arc::clone(&self.steps), Arc::clone(&self.forge));
+        let news = self.teller.clone();
+        move || {
+            let completion = match operation {
+                Operation::Prepare(place) => steps.prepare(place),
+                Operation::Inspect { place, subject } => steps.inspect(&place, &subject),
+                Operation::Push {
+                    place,
+                    commit,
+                    remote,
+                } => steps.push(&place, &commit, &remote),
+                Operation::Clean(place) => steps.clean(&place),
+                Operation::TryMerges { start, base, tips } => {
+                    steps.try_merges(&start, &base, &tips)
+                }
+                Operation::Forge { intent, request } => completion(intent, forge.perform(&request)),
+            };
+            // Nobody listens any more when the run is over.
+            let _ = news.send(News::Fact(Fact::Completed(completion)));
         }
     }
 }
@@ -242,27 +296,8 @@ impl World for RealWorld {
     }
 
     fn begin(&mut self, operation: Operation) {
-        let (steps, forge) = (Arc::clone(&self.steps), Arc::clone(&self.forge));
-        let news = self.teller.clone();
-        let work = move || {
-            let completion = match operation {
-                Operation::Prepare(place) => steps.prepare(place),
-                Operation::Inspect { place, subject } => steps.inspect(&place, &subject),
-                Operation::Push {
-                    place,
-                    commit,
-                    remote,
-                } => steps.push(&place, &commit, &remote),
-                Operation::Clean(place) => steps.clean(&place),
-                Operation::TryMerges { start, base, tips } => {
-                    steps.try_merges(&start, &base, &tips)
-                }
-                Operation::Forge { intent, request } => completion(intent, forge.perform(&request)),
-            };
-            // Nobody listens any more when the run is over.
-            let _ = news.send(News::Fact(Fact::Completed(completion)));
-        };
-        std::thread::spawn(work);
+        self.waiting.push_back(operation);
+        self.begin_waiting();
     }
 
     fn append(&mut self, lines: &str, sync: bool) -> Result<()> {
