@@ -148,6 +148,20 @@ def is_alive(pid: int) -> bool:
     return listed.stdout.strip()[:1] not in {"", "Z"}
 
 
+def marked_processes(place: Place) -> dict[int, str]:
+    """What runs of all that the command started in this test."""
+    home = f"\0HOME={place.environment['HOME']}\0".encode()
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = b"\0" + (process / "environ").read_bytes()
+            if b"\0ORCHESTRATION_MARK=" in environment and home in environment:
+                found[int(process.name)] = (process / "cmdline").read_bytes().decode()
+        except OSError:
+            continue  # It ended, or is somebody else's.
+    return found
+
+
 def refused(done: Outcome, code: int, *words: str) -> None:
     """One line that names the thing, one with the way out, nothing on standard output."""
     error, hint, *rest = [

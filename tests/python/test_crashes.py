@@ -5,18 +5,15 @@ all effects, so one of these leaves every effect of a run done and not known, an
 known and not done. Whatever it was, the same command and `--retry` have to converge.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from command import Outcome
-from on_github import Shop
-from support import wait_for
+from on_github import Shop, check_converged, journals
 
 SOURCE = Path(__file__).parents[1] / "support/crash/crash.c"
 
@@ -84,65 +81,10 @@ def mend(shop: Shop) -> None:
     (Path(shop.place.environment["HOME"]) / "mended").touch()
 
 
-def journals(shop: Shop) -> list[list[dict[str, Any]]]:
-    """The whole records of each that has a start. Before that nothing was done, and the run that
-    comes next has a journal of its own."""
-    files = [path.read_text() for path in shop.place.runtime.glob("parallel/*/*.jsonl")]
-    read = [[json.loads(line) for line in text.split("\n")[:-1]] for text in files]
-    return [records for records in read if any(r["type"] == "started" for r in records)]
-
-
 def has_finished(shop: Shop, code: int) -> bool:
     """Whether that is on the disk: then there is nothing to go on with."""
     last = [records[-1] for records in journals(shop)]
     return any(record["type"] == "finished" and record["exit_code"] == code for record in last)
-
-
-def marked_processes(shop: Shop) -> dict[int, str]:
-    """What runs of all that the command started in this test."""
-    home = f"\0HOME={shop.place.environment['HOME']}\0".encode()
-    found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = b"\0" + (process / "environ").read_bytes()
-            if b"\0ORCHESTRATION_MARK=" in environment and home in environment:
-                found[int(process.name)] = (process / "cmdline").read_bytes().decode()
-        except OSError:
-            continue  # It ended, or is somebody else's.
-    return found
-
-
-def check_converged(shop: Shop) -> None:
-    """Everything is done, everything once, and nothing is left over."""
-    state = shop.state
-    carts, logins = issues = sorted(shop.issues("sub-issue"), key=lambda issue: issue["title"])
-    assert [issue["title"].rpartition(": ")[2] for issue in issues] == ["Add cart", "Add login"]
-    diagnostics = shop.issues("diagnostic")
-    assert len(diagnostics) <= 1
-    assert all(issue["state"] == "closed" for issue in diagnostics)
-    (master,) = [issue for issue in state["issues"] if issue["number"] == 1]
-    (comment,) = master["comments"]
-    assert "2/2 tasks completed successfully" in comment["body"]
-    assert len(state["issues"]) == 3 + len(diagnostics)
-
-    place = shop.place
-    branches = [f"feat/issue-{carts['number']}-agent-1", f"feat/issue-{logins['number']}-agent-2"]
-    assert sorted(pull["head"] for pull in state["pulls"]) == sorted(branches)
-    for pull in state["pulls"]:
-        assert pull["head_sha"] == place.git("rev-parse", pull["head"])
-        subjects = place.git("log", "--format=%s", f"main..{pull['head']}").splitlines()
-        assert len(subjects) == len(set(subjects)), "no commit is made twice"
-    assert len(place.git("worktree", "list").splitlines()) == 1
-    assert not list(place.root.parent.glob("clone.worktrees/*"))
-    assert not place.git("status", "--porcelain")
-
-    assert len(journals(shop)) == 1
-    assert place.summary()["successful"] == 2
-    status = json.loads(shop.run("status", "--json").out)
-    assert (status["state"], status["exit_code"]) == ("finished", 0)
-    assert [task["status"] for task in status["tasks"]] == ["completed", "completed"]
-    assert not (place.root.parent / "doubled").exists(), "no agent ran twice at once"
-    wait_for(lambda: not marked_processes(shop), f"left: {marked_processes(shop)}", seconds=5)
 
 
 @pytest.mark.parametrize(("sync", "leaves"), TRIALS)

@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use super::document::{Document, Kind};
 use super::index::{Index, Stamp};
 use crate::forge::{ForgeError, Marker};
+use crate::world::real::reason;
 
 /// The folder of a local forge.
 pub struct Store {
@@ -276,6 +277,6 @@ fn failed(action: &'static str, path: &Path, error: &io::Error) -> ForgeError {
     ForgeError::Io {
         action,
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: reason(error),
     }
 }

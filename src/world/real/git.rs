@@ -21,7 +21,7 @@ use crate::workspace::merging::Clashes;
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Fact, Workplace};
 
-use super::News;
+use super::{News, reason};
 
 /// How long one git command may take before it is ended.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
@@ -156,8 +156,9 @@ impl Steps {
     /// The short part: makes folder and branch known to git.
     fn register(&self, workspace: &Workspace, place: &Workplace) -> Result<(), Trouble> {
         if let Some(parent) = place.path.parent() {
-            fs::create_dir_all(parent)
-                .map_err(|error| format!("cannot create {}: {error}", parent.display()))?;
+            fs::create_dir_all(parent).map_err(|error| {
+                format!("cannot create {}: {}", parent.display(), reason(&error))
+            })?;
         }
         let exists = workspace
             .branch_exists(&place.branch)
@@ -182,8 +183,9 @@ impl Steps {
 
     /// git locks what it writes, but gives up at once where another holds the lock; so ours wait.
     fn lock_registration(&self) -> Result<File, Trouble> {
-        let trouble =
-            |error: std::io::Error| format!("cannot lock {}: {error}", self.lock.display());
+        let trouble = |error: std::io::Error| {
+            format!("cannot lock {}: {}", self.lock.display(), reason(&error))
+        };
         if let Some(parent) = self.lock.parent() {
             fs::create_dir_all(parent).map_err(trouble)?;
         }
