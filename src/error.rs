@@ -220,7 +220,7 @@ pub enum Error {
     #[error("Claude Code refuses the permission mode bypassPermissions as root")]
     RootNeedsSandbox,
     /// Another run holds the lock of this issue.
-    #[error("another run works on this plan: process {pid} holds {}", path.display())]
+    #[error("another run works on this plan: {} holds {}", process(*pid), path.display())]
     Locked {
         /// The process that holds the lock; 0 where it is not known.
         pid: u32,
@@ -358,6 +358,14 @@ impl Error {
                 "this is likely a bug: report it, with the session log where the run had one".into()
             }
         }
+    }
+}
+
+/// A process by its number, where that is known.
+fn process(pid: u32) -> String {
+    match pid {
+        0 => "a process".to_owned(),
+        pid => format!("process {pid}"),
     }
 }
 

@@ -296,6 +296,11 @@ impl Prepared {
             return Ok((filed, lock));
         }
         let identity = self.origin.identity.clone().unwrap_or_default();
+        // GitHub has no lock: two that found nothing would both file it.
+        let filing = self.origin.remote.is_some();
+        let _filing = filing
+            .then(|| Lock::take(&self.layout.filing_lock(&identity)))
+            .transpose()?;
         let reply = self.origin.forge.perform(&Request::CreateIssue(NewIssue {
             marker: Marker::whole(identity, MarkerKind::Master),
             title: self.title(),

@@ -182,6 +182,12 @@ impl Layout {
         self.parallel(master).join("run.lock")
     }
 
+    /// The lock under which a plan is filed as a master issue elsewhere, until that has a number.
+    pub fn filing_lock(&self, identity: &str) -> PathBuf {
+        let hash = hex(&Sha256::digest(identity.as_bytes())[..4]);
+        self.all_parallel().join(format!("filing-{hash}.lock"))
+    }
+
     /// The lock under which git's worktree commands are serialised for this repository.
     pub fn worktree_lock(&self) -> PathBuf {
         self.runtime().join("parallel/worktree.lock")

@@ -53,7 +53,13 @@ pub(super) struct Found {
 
 impl GitHubForge {
     pub(super) fn create_issue(&self, issue: &NewIssue) -> Result<Created, ForgeError> {
-        let (found, existed) = match self.find_issue(&issue.marker)? {
+        let mut known = self.find_issue(&issue.marker)?;
+        if known.is_none() && issue.marker.kind == MarkerKind::Master {
+            // The list may be older than the lock under which a plan is filed, and another run may
+            // have filed it in between.
+            known = self.look_for_new(&issue.marker)?;
+        }
+        let (found, existed) = match known {
             Some(found) => {
                 if issue.marker.kind == MarkerKind::Diagnostic {
                     self.rewrite(found.number, issue)?;
