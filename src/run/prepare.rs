@@ -315,9 +315,12 @@ fn admit(
     taken_up: Option<&TakenUp>,
     validation: &mut Validation,
 ) -> Admission {
-    let tasks = taken_up.map_or(validation.complexity.len(), |taken_up| {
-        taken_up.reruns.len()
-    });
+    // Of an earlier run all that may be worked on, those included that never began.
+    let left = |taken_up: &TakenUp| {
+        let tasks = taken_up.earlier.state.tasks.iter();
+        tasks.filter(|task| !task.succeeded()).count()
+    };
+    let tasks = taken_up.map_or(validation.complexity.len(), left);
     let admission = supply().admit(resolved.max_workers, tasks);
     if let Some(shortage) = &admission.shortage {
         validation.resources.push(shortage.clone());
