@@ -150,8 +150,14 @@ impl Observer {
             );
         }
         self.note(&input);
-        let effects = self.machine.step(self.now, input.clone());
-        self.note_refusal(&input);
+        let refused = match input {
+            Input::SpawnFailed { unit, .. } => Some(unit),
+            _ => None,
+        };
+        let effects = self.machine.step(self.now, input);
+        if let Some(unit) = refused {
+            self.note_refusal(unit);
+        }
         for effect in &effects {
             self.check(effect)?;
         }
@@ -205,12 +211,9 @@ impl Observer {
     }
 
     /// A unit for which there is no room waits again, as if it had not been asked for.
-    fn note_refusal(&mut self, input: &Input) {
-        let Input::SpawnFailed { unit, .. } = input else {
-            return;
-        };
-        let waits = self.machine.state(*unit) == Some(State::Queued);
-        if let Some(seen) = self.units.get_mut(unit).filter(|_| waits) {
+    fn note_refusal(&mut self, unit: UnitId) {
+        let waits = self.machine.state(unit) == Some(State::Queued);
+        if let Some(seen) = self.units.get_mut(&unit).filter(|_| waits) {
             seen.spawned = false;
             seen.refused = true;
         }
