@@ -82,6 +82,11 @@ impl Prepared {
         let label = self.origin.label(master.number);
         create_folder(&self.layout.parallel(label))?;
         let earlier = earlier::of_master(&self.layout, label)?;
+        if let Some(latest) = earlier.last()
+            && latest.state.is_broken_off()
+        {
+            end_engine(&latest.state)?;
+        }
         let history = History::new(earlier.into_iter().map(|earlier| earlier.state));
         let tasks = match history.todo(self.tasks(), self.options.new) {
             Todo::Tasks(tasks) => tasks,
@@ -139,11 +144,7 @@ impl Prepared {
         let lock = self.lock.take().ok_or_else(|| Error::Engine {
             reason: "an orchestration is taken up without its lock".to_owned(),
         })?;
-        if !end_leftovers(&state.start.engine) {
-            return Err(Error::Engine {
-                reason: "processes of the earlier run cannot be ended".to_owned(),
-            });
-        }
+        end_engine(&state)?;
         let resumption = Resumption {
             retry: self.options.retry,
             successful: state.tasks.iter().filter(|task| task.succeeded()).count(),
@@ -337,6 +338,16 @@ fn engine_mark() -> Result<String> {
     own_mark().map_err(|error| Error::Engine {
         reason: error.to_string(),
     })
+}
+
+/// Ends what an earlier run has left at work, now that its lock is ours.
+fn end_engine(earlier: &State) -> Result<()> {
+    if !end_leftovers(&earlier.start.engine) {
+        return Err(Error::Engine {
+            reason: "processes of the earlier run cannot be ended".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 const fn verdict_name(verdict: Verdict) -> &'static str {

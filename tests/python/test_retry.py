@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from command import HANGS, WORKS, Place, is_alive, read_starts, refused
 from on_github import REPOSITORY, Shop
 
@@ -164,10 +165,11 @@ def test_an_interrupted_run_goes_on_under_its_own_id_with_the_same_command(place
     assert place.summary()["successful"] == 2
 
 
-def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(place: Place):
+@pytest.mark.parametrize("anew", [False, True], ids=["going on", "anew"])
+def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(place: Place, anew: bool):
     plan = place.plan("Add cart", "Add login")
-    script = f'[ -e "$HOME/mended" ] && {{ {WORKS}; exit; }}\n{HANGS}'
-    command = place.start(plan, "--agent", place.agent(script), "--output", "json")
+    agent = place.agent(f'[ -e "$HOME/mended" ] && {{ {WORKS}; exit; }}\n{HANGS}')
+    command = place.start(plan, "--agent", agent, "--output", "json")
     agents = [start.pid for start in read_starts(command, 2)]
     command.send_signal(signal.SIGSTOP)
     watchers = [
@@ -181,10 +183,10 @@ def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(place: Place
     assert watchers, "a watcher stood by"
     assert all(is_alive(pid) for pid in agents), "nobody was there to end them"
     mend(place)
-    again = place.run(plan)
+    again = place.run(plan, *(["--new", "--agent", agent] if anew else []))
     assert again.code == 0, again.err
     assert not any(is_alive(pid) for pid in agents)
-    assert "📂 Found orchestration: orch-local-1-" in again.out
+    assert ("📂 Found orchestration: orch-local-1-" in again.out) != anew
     assert place.summary()["successful"] == 2
 
 
