@@ -3,6 +3,7 @@
 //! Pure. Finding the executable and starting it are the business of [`crate::run::prepare`] and
 //! [`crate::supervisor`].
 
+pub mod claim;
 pub mod command;
 pub mod environment;
 pub mod prompt;

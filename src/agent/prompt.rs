@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::report::untrusted;
+
 /// Everything that a prompt is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brief<'a> {
@@ -102,8 +104,10 @@ pub fn prompt(brief: &Brief<'_>) -> String {
     )
 }
 
-/// Wraps a text in a fence longer than any run of backticks in it.
+/// Wraps a text in a fence longer than any run of backticks in it. What people who read the issue
+/// cannot see, the agent sees as escapes: no instruction reaches it unseen.
 fn fence(text: &str) -> String {
+    let text = untrusted::visible(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}text\n{text}{fence}\n")
@@ -162,6 +166,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is missing");
         }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_shown() {
+        let text = prompt(&brief(
+            "Use the form library.\u{e0068}\u{e0069}\u{202e}\n\n\tplease\n",
+        ));
+        assert!(text.contains("library.\\u{e0068}\\u{e0069}\\u{202e}\n\n\tplease"));
     }
 
     proptest! {

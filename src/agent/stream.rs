@@ -145,7 +145,7 @@ impl Reader {
                     .is_some_and(|left| !left.is_empty());
             }
             "permission_denied" => signs.push(Sign::Denied {
-                tool: untrusted::cut(
+                tool: untrusted::cut_words(
                     &untrusted::inline_terminal(text(&event["tool_name"])),
                     LONGEST_STAGE,
                 ),
@@ -186,7 +186,7 @@ impl Reader {
     fn show(&mut self, words: Option<&str>, signs: &mut Vec<Sign>) {
         let stage = words.map_or_else(
             || self.shown.0.clone(),
-            |words| untrusted::cut(&untrusted::inline_terminal(words), LONGEST_STAGE),
+            |words| untrusted::cut_words(&untrusted::inline_terminal(words), LONGEST_STAGE),
         );
         let shown = (stage, self.todos.percent());
         if !shown.0.is_empty() && shown != self.shown {

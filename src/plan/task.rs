@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::report::untrusted::{TITLE_LIMIT, cut};
+
 use super::footprint;
 use super::heading;
 use super::markdown::{Document, Kind, Source};
@@ -35,7 +37,7 @@ pub struct Plan {
 pub struct Task {
     /// Its number, from 1.
     pub index: u32,
-    /// One line of plain text.
+    /// One line of plain text, at most 256 characters.
     pub title: String,
     /// What the plan says about it besides title and acceptance criteria, as Markdown.
     pub description: String,
@@ -151,7 +153,8 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
     let shared = resolve::dependencies(&mut tasks, &entries, &outline.phases, &prose);
     let title = outline
         .title
-        .map(|index| title::clean(&document.blocks[index].text.plain));
+        .map(|index| title::clean(&document.blocks[index].text.plain))
+        .map(|title| cut(&title, TITLE_LIMIT));
     let opening = document
         .source
         .get(outline.opening.clone())

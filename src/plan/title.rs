@@ -10,6 +10,8 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::report::untrusted::{TITLE_LIMIT, cut, is_hidden};
+
 use super::heading::{floor, numbering};
 use super::markdown::Inline;
 
@@ -72,7 +74,7 @@ pub(super) fn issue_ref(text: &str) -> Option<(IssueRef, usize)> {
     Some((IssueRef { repository, number }, length))
 }
 
-/// A title without control and bidirectional characters, blanks folded, trailing colon dropped.
+/// A title without characters that are not seen or reorder others, blanks folded, trailing colon dropped.
 pub(super) fn clean(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let folded = if is_plain && !text.starts_with(' ') && !text.contains("  ") {
@@ -89,7 +91,7 @@ fn folded(text: &str) -> String {
     for c in text.chars() {
         if c.is_whitespace() {
             blank = !out.is_empty();
-        } else if !c.is_control() && !is_bidirectional(c) {
+        } else if !is_hidden(c) {
             if blank {
                 out.push(' ');
                 blank = false;
@@ -98,11 +100,6 @@ fn folded(text: &str) -> String {
         }
     }
     out
-}
-
-/// Marks, embeddings and isolates that can make text look other than it is.
-fn is_bidirectional(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{200b}')
 }
 
 /// A task's key: a short hash of its normalized title and its occurrence among equal titles.
@@ -146,8 +143,19 @@ pub(super) struct Title {
 const SEPARATORS: [char; 9] = [' ', ':', '：', '-', '–', '—', '|', '.', '\u{a0}'];
 
 impl Title {
-    /// Reads the title out of the first paragraph of an item, or out of a heading.
+    /// Reads the title out of the first paragraph of an item, or out of a heading. What is too
+    /// long for a title is shortened, and stands whole at the beginning of the rest.
     pub(super) fn of(text: &Inline<'_>) -> Self {
+        let mut title = Self::whole(text);
+        let short = cut(&title.text, TITLE_LIMIT);
+        if short != title.text {
+            let whole = std::mem::replace(&mut title.text, short);
+            title.rest = format!("{whole}\n\n{}", title.rest).trim_end().to_owned();
+        }
+        title
+    }
+
+    fn whole(text: &Inline<'_>) -> Self {
         let line = text.first_line();
         let mut rest = text.plain[line.len()..].trim().to_owned();
         let mut title = line;

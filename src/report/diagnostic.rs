@@ -117,7 +117,8 @@ fn format_line(text: &str) -> String {
 
 /// The end of a log as a code block, secrets taken out.
 pub fn excerpt(log: &str, redactor: &Redactor) -> String {
-    let log = plain(&redactor.text(log));
+    // What colours cut apart is whole again only without them.
+    let log = redactor.text(&plain(log));
     let lines: Vec<_> = log.trim_end().lines().collect();
     let tail = lines[lines.len().saturating_sub(EXCERPT_LINES)..].join("\n");
     let skip = tail.chars().count().saturating_sub(EXCERPT_LENGTH);
@@ -145,7 +146,7 @@ mod tests {
             attempt: 1,
             seconds: 1680.0,
             failure: &failure,
-            log: "collected 3 items\n\u{1b}[31mtimeout\u{1b}[0m\nkey ghp_0123456789abcdefghijABCDEFGHIJ012345\n```\n",
+            log: "collected 3 items\n\u{1b}[31mtimeout\u{1b}[0m\nkey \u{1b}[31mghp_\u{1b}[m0123456789abcdefghijABCDEFGHIJ012345\n```\n",
             log_path: ".claude/runtime/logs/orch-1234-20251201-1200/agent-3.log",
             worktree: Some("../shop.worktrees/feat-issue-1237-agent-3"),
             branch: Some("feat/issue-1237-agent-3"),

@@ -24,13 +24,24 @@ pub fn cut(text: &str, limit: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
+/// The same, and nothing is left of a word that was cut: half a secret would not be known for one
+/// by whoever looks for secrets afterwards.
+pub fn cut_words(text: &str, limit: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(limit) else {
+        return text.to_owned();
+    };
+    let kept: String = text[..end].chars().take(limit.saturating_sub(1)).collect();
+    let whole = kept.trim_end_matches(|letter: char| letter.is_ascii_graphic());
+    format!("{}…", whole.trim_end())
+}
+
 /// One line of visible characters: runs of white space become a space, control and
 /// bidirectional characters are dropped.
 pub fn one_line(text: &str) -> String {
     let visible: String = text
         .chars()
         .map(|letter| if letter.is_whitespace() { ' ' } else { letter })
-        .filter(|letter| !is_treacherous(*letter))
+        .filter(|letter| !is_hidden(*letter))
         .collect();
     visible
         .split(' ')
@@ -75,7 +86,7 @@ pub fn inline(text: &str) -> String {
 ///
 /// What cannot be made harmless in that form is shown as a block of plain text.
 pub fn block(text: &str) -> String {
-    let text = escape_control(text);
+    let text = visible(text);
     let text = text.trim();
     [defuse(text, true), defuse(text, false)]
         .iter()
@@ -187,7 +198,7 @@ pub fn code(text: &str) -> String {
 /// What a terminal program printed, as plain text: escape sequences are dropped, line breaks
 /// unified, other control and bidirectional characters made visible.
 pub fn plain(text: &str) -> String {
-    escape_control(&without_escapes(text))
+    visible(&without_escapes(text))
 }
 
 const ZERO_WIDTH_SPACE: char = '\u{200b}';
@@ -247,8 +258,9 @@ fn fence_marks(line: &str) -> Option<&str> {
     (length >= 3).then(|| &line[..length])
 }
 
-/// Control characters and those that reorder or hide what is read.
-fn is_treacherous(letter: char) -> bool {
+/// Control characters, and those that are not seen or reorder what is read: marks of direction,
+/// joiners and blanks without width, tags.
+pub fn is_hidden(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,
             '\u{061c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -256,11 +268,13 @@ fn is_treacherous(letter: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-fn escape_control(text: &str) -> String {
+/// Untrusted text with all that a person would not see as an escape: `\u{202e}`. Line breaks are
+/// unified; they and tabs stay.
+pub fn visible(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
-        if is_treacherous(letter) && !matches!(letter, '\n' | '\t') {
+        if is_hidden(letter) && !matches!(letter, '\n' | '\t') {
             safe.extend(letter.escape_unicode());
         } else {
             safe.push(letter);
@@ -312,6 +326,14 @@ mod tests {
         assert_eq!(long.chars().count(), 256);
         assert!(long.ends_with('…'));
         assert_eq!(title(&"é".repeat(256)).chars().last(), Some('é'));
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_word_that_was_cut() {
+        assert_eq!(cut_words("Using ghp_abcdef now", 12), "Using…");
+        assert_eq!(cut_words("Using ghp_abcdef", 16), "Using ghp_abcdef");
+        assert_eq!(cut_words("ghp_abcdef", 5), "…");
+        assert_eq!(cut_words("实现购物车功能", 4), "实现购…");
     }
 
     #[test]
@@ -371,8 +393,8 @@ mod tests {
 
         #[test]
         fn nothing_treacherous_is_left(text in ".*") {
-            prop_assert!(!title(&text).chars().any(is_treacherous));
-            prop_assert!(!plain(&text).chars().any(|c| is_treacherous(c) && c != '\n' && c != '\t'));
+            prop_assert!(!title(&text).chars().any(is_hidden));
+            prop_assert!(!plain(&text).chars().any(|c| is_hidden(c) && c != '\n' && c != '\t'));
         }
 
         #[test]

@@ -100,7 +100,7 @@ pub(super) fn read(event: &Value, usage: Usage, limit: Option<Limit>, waits: boo
         is_error: event["is_error"] != false,
         waits,
         subtype: text(&event["subtype"]).to_owned(),
-        text: untrusted::cut(&untrusted::inline_terminal(&said), LONGEST_TEXT),
+        text: untrusted::cut_words(&untrusted::inline_terminal(&said), LONGEST_TEXT),
         api_status: status.and_then(|status| u16::try_from(status).ok()),
         limited: limit.is_some(),
         limited_until: limit.and_then(|limit| limit.until),
