@@ -7,6 +7,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// The most bytes that are held back.
@@ -20,6 +21,9 @@ const MASK: &[u8] = b"[redacted]";
 
 /// A known value shorter than this is no secret, and would riddle the log with masks.
 const SHORTEST_KNOWN: usize = 8;
+
+/// A known value of this length stands in a file on purpose, and not by chance.
+const SHORTEST_CERTAIN: usize = 16;
 
 /// The shapes of secrets. The groups `k1` … are kept, all else of a match is masked.
 ///
@@ -61,6 +65,8 @@ static KEY_END: LazyLock<Option<Regex>> = LazyLock::new(|| {
 pub struct Redactor {
     // `None` cannot happen (a test compiles the shapes); everything is masked then.
     pattern: Arc<Option<Regex>>,
+    /// The known values that are certain: long ones that are no path and no address.
+    certain: Arc<Option<AhoCorasick>>,
 }
 
 impl Default for Redactor {
@@ -68,6 +74,7 @@ impl Default for Redactor {
     fn default() -> Self {
         Self {
             pattern: Arc::new(SHAPES_ALONE.clone()),
+            certain: Arc::default(),
         }
     }
 }
@@ -85,7 +92,14 @@ impl Redactor {
         known.dedup();
         Self {
             pattern: Arc::new(compile(&known)),
+            certain: Arc::new(certain(&known)),
         }
+    }
+
+    /// Whether bytes hold a value that is known, and that nobody would write by chance.
+    pub fn knows(&self, bytes: &[u8]) -> bool {
+        let certain = self.certain.as_ref().as_ref();
+        certain.is_some_and(|values| values.is_match(bytes))
     }
 
     /// A whole text without its secrets.
@@ -105,6 +119,14 @@ impl Redactor {
             in_key: false,
         }
     }
+}
+
+fn certain(known: &[String]) -> Option<AhoCorasick> {
+    let is_certain = |value: &&String| {
+        let is_place = value.starts_with(['/', '~', '.']) || value.contains("://");
+        value.len() >= SHORTEST_CERTAIN && !is_place && !value.contains(char::is_whitespace)
+    };
+    AhoCorasick::new(known.iter().filter(is_certain)).ok()
 }
 
 fn compile(known: &[String]) -> Option<Regex> {
@@ -319,6 +341,18 @@ mod tests {
             let text = redactor().text(&format!("before {secret} after\nshort\n"));
             assert_eq!(text, "before [redacted] after\nshort\n", "{secret}");
         }
+    }
+
+    #[test]
+    fn what_may_stand_in_a_file_by_chance_is_not_known_for_certain() {
+        let redactor = Redactor::new([
+            "postgres",
+            "/etc/keys/of-the-shop.json",
+            "0123-4567-89ab-cdef",
+        ]);
+        assert!(redactor.knows(b"key = 0123-4567-89ab-cdef\n"));
+        assert!(!redactor.knows(b"postgres /etc/keys/of-the-shop.json 0123-4567"));
+        assert!(!Redactor::default().knows(b"anything"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | [`layout`] | every path, branch name and id | nothing |
 //! | [`read`] | questions to the repository, answered through libgit2 | reads only |
 //! | [`merging`] | which branches collide, merged in memory | reads only |
+//! | [`commits`] | what commits would publish | reads only |
 //! | [`cli`] | argv and environment of git commands | nothing |
 //! | [`answers`] | what those commands print, read | nothing |
 //! | [`locate`] | finding git and other programs on the search path | reads only |
@@ -16,6 +17,7 @@
 
 pub mod answers;
 pub mod cli;
+pub mod commits;
 pub mod exclude;
 pub mod layout;
 pub mod locate;

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
+use crate::report::redact::Redactor;
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::merging::{Collision, Merges};
 use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Commands, Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::answers::uncommitted;
 use crate::workspace::cli::{Git, GitCommand};
+use crate::workspace::commits::find_secret;
 use crate::workspace::merging::Clashes;
 use crate::workspace::{Evidence, Workspace};
 use crate::world::{Completion, Fact, Workplace};
@@ -36,6 +38,8 @@ pub struct Steps {
     pub(super) env: Vec<(OsString, OsString)>,
     /// Whether the base has submodules.
     pub(super) submodules: bool,
+    /// Knows what must not be published.
+    pub(super) redactor: Redactor,
     /// Where command lines are told, if anybody wants to know.
     pub(super) verbose: Option<Sender<News>>,
 }
@@ -62,6 +66,7 @@ impl Steps {
             lock,
             env,
             submodules,
+            redactor: Redactor::default(),
             verbose: None,
         }
     }
@@ -273,9 +278,13 @@ impl Steps {
     }
 
     /// Pushes exactly the commit that was looked at and verified, with the user's hooks and
-    /// credentials.
+    /// credentials; not where it would publish a secret.
     pub(super) fn push(&self, place: &Workplace, commit: &str, remote: &str) -> Completion {
         let agent = place.agent;
+        if let Err(message) = self.refuse_secrets(place, commit) {
+            let failure = Failure::new(Stage::Pr, ErrorType::ValidationError, message);
+            return Completion::Failed { agent, failure };
+        }
         match self.run(&self.git.push(&place.path, remote, commit, &place.branch)) {
             Ok(()) => Completion::Pushed {
                 agent,
@@ -363,6 +372,18 @@ impl Steps {
             let _ = fs::remove_dir(folder);
         }
         Ok(())
+    }
+
+    fn refuse_secrets(&self, place: &Workplace, commit: &str) -> Result<(), Trouble> {
+        let is_secret = |bytes: &[u8]| self.redactor.knows(bytes);
+        match find_secret(&self.root, &place.base_commit, commit, is_secret) {
+            Ok(None) => Ok(()),
+            Ok(Some(place)) => Err(format!(
+                "not pushed: {place} holds a secret of the environment; take it out of the \
+                 branch's history"
+            )),
+            Err(error) => Err(format!("cannot look for secrets: {}", error.message())),
+        }
     }
 
     fn run(&self, command: &GitCommand) -> Result<(), Trouble> {

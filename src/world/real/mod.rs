@@ -143,6 +143,7 @@ impl RealWorld {
                 lock: setting.worktree_lock,
                 env: setting.env,
                 submodules: setting.submodules,
+                redactor: setting.redactor.clone(),
                 verbose: setting.verbose.then(|| teller.clone()),
             }),
             forge: listened(setting.forge, &teller),
