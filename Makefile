@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+SECONDS_EACH ?= 60
 
 # An active environment of the user's own is not where this is installed.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -19,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 CLAUDE := $(VENV)/claude
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench simulate build clean \
+.PHONY: help demo test test-rust test-python lint format bench simulate fuzz build clean \
 	tools-present claude-left-out
 
 help: ## Show this list.
@@ -39,8 +40,13 @@ test-python: $(INSTALLED) $(if $(shell command -v npm),$(CLAUDE)/.installed,clau
 simulate: tools-present ## Run the simulator: make simulate SEEDS=1000000.
 	SIMULATION_SEEDS=$(SEEDS) cargo test --release --no-default-features --lib simulation -- --nocapture
 
+fuzz: tools-present ## Run each fuzz target: make fuzz SECONDS_EACH=600.
+	@command -v c++ >/dev/null || { echo "missing: a C++ compiler. Debian: apt-get install build-essential." >&2; exit 1; }
+	fuzz/run $(SECONDS_EACH)
+
 lint: $(INSTALLED) ## Check formatting, lints, types and stubs.
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
 	cargo clippy --lib --features python --quiet -- -D warnings
 	$(BIN)/ruff check python tests benches examples
@@ -50,6 +56,7 @@ lint: $(INSTALLED) ## Check formatting, lints, types and stubs.
 
 format: $(TOOLS) ## Format the sources.
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format python tests benches examples
 	$(BIN)/ruff check --fix python tests benches examples
 

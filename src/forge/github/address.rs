@@ -207,7 +207,7 @@ pub fn host_of_api(api: &str) -> Option<String> {
 }
 
 /// The host of `user:password@Host:port`, in lower case; with its port where `usual` is given
-/// and differs.
+/// and differs. What a program would take for an option is no host.
 fn host_and_port(authority: &str, usual: Option<&str>) -> Option<String> {
     let place = authority
         .rsplit_once('@')
@@ -217,6 +217,7 @@ fn host_and_port(authority: &str, usual: Option<&str>) -> Option<String> {
         None => (place, ""),
     };
     let is_host = !host.is_empty()
+        && !host.starts_with('-')
         && host.len() <= 253
         && host
             .bytes()
@@ -306,6 +307,8 @@ mod tests {
             "https://git hub.com/octo/shop",
             "https:///octo/shop",
             "git@github.com:octo",
+            "-oProxyCommand:octo/shop",
+            "ssh://-oProxyCommand/octo/shop",
         ] {
             assert_eq!(remote(url), [""; 3], "{url}");
         }
