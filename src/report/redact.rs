@@ -19,6 +19,9 @@ const LOOK_AHEAD: usize = 512;
 /// What stands in a secret's place.
 const MASK: &[u8] = b"[redacted]";
 
+/// What control sequences of terminals begin with.
+const ESCAPE: u8 = 0x1b;
+
 /// A known value shorter than this is no secret, and would riddle the log with masks.
 const SHORTEST_KNOWN: usize = 8;
 
@@ -53,6 +56,11 @@ const SHAPES: &[&str] = &[
 ];
 
 static SHAPES_ALONE: LazyLock<Option<Regex>> = LazyLock::new(|| compile(&[]));
+
+/// Control sequences and commands of a terminal, as they stand within a line.
+static ESCAPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?-u)\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])").ok()
+});
 
 static KEY_BEGIN: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("-----BEGIN ").ok());
 
@@ -197,7 +205,9 @@ impl Stream {
                 .all(|line| line.len() < WINDOW)
         };
         let hit = |pattern: &Option<Regex>| pattern.as_ref().is_none_or(|p| p.is_match(lines));
-        let is_clean = begins_a_line && fits() && !hit(&self.redactor.pattern) && !hit(&KEY_BEGIN);
+        let is_plain = !lines.contains(&ESCAPE);
+        let is_clean =
+            begins_a_line && is_plain && fits() && !hit(&self.redactor.pattern) && !hit(&KEY_BEGIN);
         if is_clean { lines.len() } else { 0 }
     }
 
@@ -205,9 +215,24 @@ impl Stream {
     fn line(&mut self, out: &mut Vec<u8>) {
         self.skip_secret();
         if !self.skip_key() {
+            self.join();
             let cut = self.held.len();
             self.emit(cut, out);
             self.in_secret = false;
+        }
+    }
+
+    /// Takes the colours out of a line in which they may cut a secret apart, as those of `grep` do.
+    fn join(&mut self) {
+        let (Some(escapes), Some(pattern)) = (ESCAPES.as_ref(), self.redactor.pattern.as_ref())
+        else {
+            return;
+        };
+        if self.held.contains(&ESCAPE) {
+            let bare = escapes.replace_all(&self.held, &b""[..]).into_owned();
+            if pattern.is_match(&bare) {
+                self.held = bare;
+            }
         }
     }
 
@@ -336,11 +361,21 @@ mod tests {
 
     #[test]
     fn every_known_shape_is_masked_and_its_surroundings_stay() {
-        assert!(SHAPES_ALONE.is_some() && KEY_BEGIN.is_some() && KEY_END.is_some());
+        assert!(
+            SHAPES_ALONE.is_some() && ESCAPES.is_some() && KEY_BEGIN.is_some() && KEY_END.is_some()
+        );
         for secret in secrets() {
             let text = redactor().text(&format!("before {secret} after\nshort\n"));
             assert_eq!(text, "before [redacted] after\nshort\n", "{secret}");
         }
+    }
+
+    #[test]
+    fn colours_within_a_secret_do_not_save_it() {
+        let cut =
+            "key \u{1b}[01;31m\u{1b}[Kmy-own-\u{1b}[m\u{1b}[Ktoken-value\n\u{1b}[1mbold\u{1b}[0m\n";
+        let shown = "key [redacted]\n\u{1b}[1mbold\u{1b}[0m\n";
+        assert_eq!(redactor().text(cut), shown);
     }
 
     #[test]
