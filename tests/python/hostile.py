@@ -88,7 +88,10 @@ def assert_nothing_outside(place: Place, before: set[str]) -> None:
 
 
 def assert_nowhere(secrets: Iterable[str], place: Place, *texts: Any) -> None:
-    """No secret is in a file below the folder of the test, in git's objects, or in the texts."""
+    """No secret is in a file below the folder of the test, in git's objects, or in the texts.
+
+    Nor does it come together on a terminal, which shows no escapes.
+    """
     secrets = list(secrets)
     everything = [str(text) for text in texts]
     for path in place.root.parent.rglob("*"):
@@ -96,6 +99,7 @@ def assert_nowhere(secrets: Iterable[str], place: Place, *texts: Any) -> None:
             everything.append(path.read_bytes().decode("utf-8", "replace"))
         everything.append(path.name)
     everything.append(objects(place.root))
+    everything = [re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text) for text in everything]
     for secret in secrets:
         found = [text for text in everything if secret in text]
         assert not found, found[0][:2000]
