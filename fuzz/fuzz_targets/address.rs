@@ -43,6 +43,9 @@ fn check(found: &Repository) {
     }
     assert!(!found.host.starts_with('-'), "an option to ssh: {found:?}");
     assert!(!found.host.contains(['/', '@', '?', '#', ' ']), "{found:?}");
-    let again = Repository::from_remote(&format!("https://{}/{found}", found.host));
-    assert_eq!(again.as_ref(), Some(found), "written and read again");
+    // The usual port of one scheme is another's odd one.
+    if !found.host.ends_with(":443") {
+        let again = Repository::from_remote(&format!("https://{}/{found}", found.host));
+        assert_eq!(again.as_ref(), Some(found), "written and read again");
+    }
 }

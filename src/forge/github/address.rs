@@ -238,6 +238,8 @@ fn is_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 100
         && !matches!(text, "." | "..")
+        // An address may end so; the name behind it does not.
+        && !text.ends_with(".git")
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
@@ -309,6 +311,8 @@ mod tests {
             "git@github.com:octo",
             "-oProxyCommand:octo/shop",
             "ssh://-oProxyCommand/octo/shop",
+            "https://github.com/octo/.git",
+            "https://github.com/octo/shop.git.git",
         ] {
             assert_eq!(remote(url), [""; 3], "{url}");
         }
@@ -364,6 +368,7 @@ mod tests {
             ("ftp://github.com/octo/shop/issues/7", NoAddress::Other),
             ("octo#7", NoAddress::Other),
             ("a/b/c#7", NoAddress::Other),
+            ("octo/shop.git#7", NoAddress::Other),
         ] {
             assert_eq!(IssueAddress::parse(text), Err(reason), "{text}");
         }
