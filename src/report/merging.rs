@@ -10,37 +10,44 @@ const FILES_NAMED: usize = 3;
 
 /// The section of the summary; `None` where there is nothing to merge.
 pub fn section(summary: &Summary) -> Option<String> {
-    let [first, rest @ ..] = summary.merge_order.as_slice() else {
+    if summary.merge_order.is_empty() {
         return None;
-    };
-    let mut text = format!("### Merge Order\n\n#{first}");
-    for number in rest {
-        text.push_str(&format!(" → #{number}"));
     }
-    text.push_str("\n\n");
+    let numbers: Vec<_> = summary
+        .merge_order
+        .iter()
+        .map(|n| format!("#{n}"))
+        .collect();
     let base = code(&summary.context.base);
-    if let Some(problem) = &summary.context.merge_problem {
-        text.push_str(&format!("- Not everything was tried: {}\n", code(problem)));
-    } else if summary.merge_conflicts.is_empty() {
-        text.push_str(&match rest {
-            [] => format!("It merges cleanly with {base}.\n"),
-            _ => format!("They merge cleanly, with each other and with {base}.\n"),
-        });
+    let said = match (&summary.context.merge_problem, &*summary.merge_conflicts) {
+        (None, []) if numbers.len() == 1 => format!("It merges cleanly with {base}."),
+        (None, []) => format!("They merge cleanly, with each other and with {base}."),
+        (problem, conflicts) => {
+            let problem = problem.iter();
+            let problem =
+                problem.map(|problem| format!("- Not everything was tried: {}", code(problem)));
+            let conflicts = conflicts.iter().map(|conflict| line(conflict, &base));
+            problem.chain(conflicts).collect::<Vec<_>>().join("\n")
+        }
+    };
+    Some(format!(
+        "### Merge Order\n\n{}\n\n{said}",
+        numbers.join(" → ")
+    ))
+}
+
+fn line(conflict: &MergeConflict, base: &str) -> String {
+    let files = files(conflict);
+    match conflict.other_pr {
+        Some(other) => format!(
+            "- #{} and #{other} collide in {files}: merge one, then bring the other up to date",
+            conflict.pr
+        ),
+        None => format!(
+            "- #{} collides with {base} in {files}: bring it up to date first",
+            conflict.pr
+        ),
     }
-    for conflict in &summary.merge_conflicts {
-        let files = files(conflict);
-        text.push_str(&match conflict.other_pr {
-            Some(other) => format!(
-                "- #{} and #{other} collide in {files}: merge one, then bring the other up to date\n",
-                conflict.pr
-            ),
-            None => format!(
-                "- #{} collides with {base} in {files}: bring it up to date first\n",
-                conflict.pr
-            ),
-        });
-    }
-    Some(text.trim_end().to_owned())
 }
 
 /// `` `a.py`, `b.py` and 3 more ``
