@@ -39,11 +39,11 @@ pub fn read(bytes: &[u8]) -> Result<Claim, String> {
         .map(|stage| untrusted::cut_words(&untrusted::inline_terminal(&stage), LONGEST_STAGE));
     Ok(Claim {
         stage: stage.filter(|stage| !stage.is_empty()),
-        percent: file.progress_percentage.map(percent).transpose()?,
+        percent: file.progress_percentage.as_ref().map(percent).transpose()?,
     })
 }
 
-fn percent(number: serde_json::Number) -> Result<u8, String> {
+fn percent(number: &serde_json::Number) -> Result<u8, String> {
     let value = number
         .as_f64()
         .filter(|value| (0.0..=100.0).contains(value))

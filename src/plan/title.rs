@@ -150,7 +150,10 @@ impl Title {
         let short = cut(&title.text, TITLE_LIMIT);
         if short != title.text {
             let whole = std::mem::replace(&mut title.text, short);
-            title.rest = format!("{whole}\n\n{}", title.rest).trim_end().to_owned();
+            title.rest = match &*title.rest {
+                "" => whole,
+                rest => format!("{whole}\n\n{rest}"),
+            };
         }
         title
     }

@@ -239,7 +239,7 @@ fn is_name(text: &str) -> bool {
         && text.len() <= 100
         && !matches!(text, "." | "..")
         // An address may end so; the name behind it does not.
-        && !text.ends_with(".git")
+        && text.strip_suffix(".git").is_none()
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
