@@ -64,6 +64,7 @@ class Run:
         self._is_started = False
         self._cancels: deque[int] = deque()
         self.dry_run = bool(options.get("dry_run"))
+        self.repo: str = options.get("repo", ".")
 
     def prepare(self) -> Prepared:
         """Parses, validates and checks everything. Creates nothing.
@@ -97,18 +98,21 @@ class Run:
             self._is_started = False
             raise
 
-    def deliver(self, on_line: Callable[[str], object]) -> Report:
+    def deliver(
+        self, on_line: Callable[[str], object], on_wait: Callable[[], object] | None = None
+    ) -> Report:
         """Starts, calls back with each event as a line of JSON, and returns the outcome.
 
-        An exception out of the callback, Ctrl-C included, stops all agents, waits until they are
-        reaped, and is raised again.
+        ``on_wait`` is called some ten times a second while there is none. An exception out of a
+        callback, Ctrl-C included, stops all agents, waits until they are reaped, and is raised
+        again.
 
         Raises:
             OrchestrationError: the engine or the forge broke on the way.
         """
         try:
             self.start()
-            for line in self.lines():
+            for line in self.lines(on_wait):
                 on_line(line)
         except BaseException:
             if self._is_started:
@@ -117,7 +121,7 @@ class Run:
             raise
         return self.report()
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, on_wait: Callable[[], object] | None = None) -> Iterator[str]:
         """The events as JSON, one line each, until the last. Waits for the next one."""
         while True:
             while self._cancels:
@@ -128,6 +132,8 @@ class Run:
                 return
             if line is not None:
                 yield line
+            elif on_wait is not None:
+                on_wait()
 
     def cancel(self, exit_code: int = INTERRUPTED) -> None:
         """Asks all agents to stop; a second call kills them.

@@ -1,23 +1,32 @@
 """Where the command writes: lines or events on standard output, the rest on standard error.
 
 Standard output is for the specification's lines, or for one JSON event a line. Errors, warnings,
-hints and questions go to standard error, so that a pipe reads nothing but what it asked for.
+hints and questions go to standard error, so that a pipe reads nothing but what it asked for. On a
+terminal a table may stand below the lines for as long as an orchestration is followed; it takes
+nothing from them, and is gone at the end.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Literal, TextIO
 
     from orchestration._core import OrchestrationError
     from orchestration.events import Event
+
+    from .live import Live
+
+_DEADLY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP)
+"""Signals that would end or stop us in the middle of a table."""
 
 USAGE = 64
 """The exit code for a command that was called wrongly (``EX_USAGE``)."""
@@ -32,6 +41,10 @@ class Console:
         self.closed = sys.stdout is None
         """Nobody reads standard output any more."""
         self._has_ended = False
+        self._live: Live | None = None
+        self._said: list[str] = []
+        """What a signal handler had to say, and may not write itself."""
+        self._is_to_stop = False
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 encoding = None if stream.isatty() else "utf-8"
@@ -44,8 +57,12 @@ class Console:
             BrokenPipeError: the reader went away; said once, and everything later is dropped.
             EngineError: it could not be written, for another reason; likewise.
         """
-        for line in lines:
-            self._write(line)
+        if self._live is None:
+            for line in lines:
+                self._put(f"{line}\n")
+        elif text := "".join(f"{line}\n" for line in lines):
+            self._put(self._live.above(text))
+            self.refresh()
 
     def event(self, event: Event, line: str | None = None) -> None:
         """Writes an event to standard output, as it came where ``line`` is given.
@@ -55,11 +72,98 @@ class Console:
             EngineError: as :meth:`lines` does.
         """
         self._has_ended = event.type in {"orchestration_finished", "error"}
-        self._write(event.to_json() if line is None else line)
+        self._put(f"{event.to_json() if line is None else line}\n")
 
     def note(self, line: str) -> None:
         """Writes a line to standard error. A standard error that nobody reads is no problem."""
-        _write_line(sys.stderr, _MARKS.sub(_escape, line))
+        if self._live is not None and sys.stderr is not None and sys.stderr.isatty():
+            self._put(self._live.leave())
+        _write_line(sys.stderr, escaped(line))
+        self.refresh()
+
+    @contextmanager
+    def live(self) -> Iterator[None]:
+        """Follows an orchestration: on a terminal with a table below the lines.
+
+        Tell it of every event (:meth:`show`), and call :meth:`refresh` ten times a second.
+        """
+        from .live import Live, is_possible  # noqa: PLC0415 - the help needs no table
+
+        if self.json or not is_possible():
+            yield
+            return
+        self._live = Live()
+        deadly = [sign for sign in _DEADLY if signal.getsignal(sign) is signal.SIG_DFL]
+        for sign in deadly:
+            signal.signal(sign, self._stop if sign == signal.SIGTSTP else self._die)
+        try:
+            yield
+        finally:
+            self._leave()
+            for sign in deadly:
+                signal.signal(sign, signal.SIG_DFL)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a table."""
+        return self._live is not None
+
+    def show(self, event: Event) -> None:
+        """Takes an event in for the table, where there is one."""
+        if self._live is not None:
+            self._live.apply(event)
+
+    def refresh(self) -> None:
+        """Brings the table up to date, where there is one and it is time.
+
+        Raises:
+            BrokenPipeError: as :meth:`lines` does.
+            EngineError: as :meth:`lines` does.
+        """
+        if self._live is None:
+            return
+        while self._said:
+            self.note(self._said.pop(0))
+        if self._is_to_stop:
+            self._is_to_stop = False
+            self._put(self._live.leave())
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)  # it goes on from here
+            signal.signal(signal.SIGTSTP, self._stop)
+        self._put(self._live.news())
+
+    def say(self, line: str) -> None:
+        """Writes a note out of a signal handler, which may have interrupted a write."""
+        if self._live is not None:
+            self._said.append(line)
+            return
+        try:
+            os.write(2, f"{line}\n".encode())
+        except OSError:
+            pass
+
+    def _stop(self, *_: object) -> None:
+        """Ctrl-Z. It waits for the end of a write that it may have interrupted."""
+        self._is_to_stop = True
+
+    def _die(self, number: int, _frame: object) -> None:
+        """Dies of a signal as it would have, with the terminal as it was."""
+        if self._live is not None:
+            os.write(1, self._live.leave().encode())
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _leave(self) -> None:
+        """Gives the terminal back, and says what is still to be said."""
+        if self._live is None:
+            return
+        try:
+            self._put(self._live.leave())
+        except (BrokenPipeError, _engine_error()):
+            self.abandon()
+        self._live = None
+        while self._said:
+            self.note(self._said.pop(0))
 
     def ask(self, question: str) -> bool:
         """Asks on standard error. Only a clear yes is one."""
@@ -112,11 +216,11 @@ class Console:
                 self.abandon()
         return exit_code
 
-    def _write(self, line: str) -> None:
-        if self.closed:
+    def _put(self, text: str) -> None:
+        if self.closed or not text:
             return
         try:
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -167,6 +271,16 @@ def close_gaps() -> None:
 
 # Control and bidirectional characters: with those, the text of a plan could draw on the terminal.
 _MARKS = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
+
+
+def escaped(text: str) -> str:
+    """A text that draws nothing on a terminal: what could is shown as its code."""
+    return _MARKS.sub(_escape, text)
+
+
+def printable(text: str) -> str:
+    """The same for one cell of a table, in one line: what could is left out."""
+    return " ".join(_MARKS.sub("", text).split())
 
 
 def _escape(mark: re.Match[str]) -> str:

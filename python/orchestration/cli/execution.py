@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestration import _core
-from orchestration.events import Error, Event, OrchestrationFinished
+from orchestration.events import Error, Event, OrchestrationFinished, OrchestrationResumed
 from orchestration.runner import (
     INTERRUPTED,
     Prepared,
@@ -18,6 +19,7 @@ from orchestration.runner import (
     open_run,
     refuse_unless_accepted,
 )
+from orchestration.watching import find
 
 from .console import Console, now
 from .signals import EXIT_CODES, Signals, Stopped
@@ -68,7 +70,9 @@ def execute(
             if run.dry_run:
                 return _show_dry_run(console, prepared, source)
             _accept(console, prepared)
-            ended = _follow(console, signals, run, on_begin)
+            # Whoever wants to know when it has begun takes the terminal away then.
+            with console.live() if on_begin is None else nullcontext():
+                ended = _follow(console, signals, run, on_begin)
     except Stopped as stop:
         return Ended(console.interrupt(stop.exit_code))
     except _core.OrchestrationError as error:
@@ -103,13 +107,10 @@ def _follow(
         if on_begin is not None and not (has_run or is_last):
             on_begin(event.orchestration)
         has_run = has_run or not is_last
+        if isinstance(event, OrchestrationResumed) and console.is_live:
+            _recall(console, run, event)
         try:
-            if console.json:
-                console.event(event, line)
-            else:
-                console.lines(text.render(line))
-                for note in text.notes(line):
-                    console.note(note)
+            _tell(console, text, event, line)
         except BrokenPipeError:
             # As for any program in a pipe, the end of its reader is the end of its work; but the
             # agents are asked and reaped, and what they did is kept.
@@ -117,9 +118,9 @@ def _follow(
             if not is_last:
                 run.cancel(INTERRUPTED)
 
-    signals.attach(run)
+    signals.attach(run, console.say)
     try:
-        report = run.deliver(show)
+        report = run.deliver(show, console.refresh)
     except _core.OrchestrationError:
         if signals.exit_code is not None and not has_run:
             raise Stopped(signals.exit_code) from None
@@ -130,6 +131,26 @@ def _follow(
             " run them again with --new"
         )
     return Ended(report.exit_code, report)
+
+
+def _tell(console: Console, text: _core.Lines, event: Event, line: str) -> None:
+    console.show(event)
+    if console.json:
+        console.event(event, line)
+        return
+    console.lines(text.render(line))
+    for note in text.notes(line):
+        console.note(note)
+    console.refresh()
+
+
+def _recall(console: Console, run: Run, resumed: OrchestrationResumed) -> None:
+    """Tells the table what an orchestration that is taken up again was before."""
+    journal = find(_core.main_worktree(run.repo), resumed.orchestration).journal
+    for line in _core.Journal(journal).news():
+        event = Event.from_json(line)
+        if event.seq < resumed.seq:
+            console.show(event)
 
 
 def _show_dry_run(console: Console, prepared: Prepared, source: str) -> Ended:

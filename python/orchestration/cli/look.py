@@ -37,7 +37,8 @@ def look(
     try:
         orchestration = find(_core.main_worktree(repo), issue)
         cursor = _Cursor(orchestration, everything=everything)
-        return _Watch(console, orchestration, cursor).follow(until)
+        with console.live():
+            return _Watch(console, orchestration, cursor).follow(until)
     except _core.OrchestrationError as error:
         return console.refuse(error)
     except BrokenPipeError:  # whoever read it has seen enough
@@ -108,6 +109,7 @@ class _Watch:
                 again = f"parallel-orchestrate watch {self._orchestration.id}"
                 self._console.note(f"hint: {self._orchestration.id} goes on; look again: {again}")
                 return 0
+            self._console.refresh()
             left = LOOK_SECONDS if until is None else max(until - now, 0)
             time.sleep(min(LOOK_SECONDS, left))
 
@@ -122,6 +124,7 @@ class _Watch:
         """Shows an event that was not seen before; the lines of later ones depend on all."""
         last = event if isinstance(event, (OrchestrationFinished, Error)) else None
         self._exit_code = None if last is None else last.exit_code
+        self._console.show(event)
         if isinstance(event, PlanParsed):
             self._source = event.source
         lines, notes = self._lines.render(line), self._lines.notes(line)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
     from typing import Any
 
@@ -38,15 +38,18 @@ class Signals:
 
     def __init__(self) -> None:
         """Installs nothing yet."""
-        self._run: Run | None = None
+        self._attached: tuple[Run, Callable[[str], object]] | None = None
         self.exit_code: int | None = None
         """What the first signal to a run leads to, once it came."""
         self._has_come = False
         self._before: dict[signal.Signals, Any] = {}
 
-    def attach(self, run: Run) -> None:
-        """From here on a signal cancels this run, rather than raising :class:`Stopped`."""
-        self._run = run
+    def attach(self, run: Run, say: Callable[[str], object]) -> None:
+        """From here on a signal cancels this run, rather than raising :class:`Stopped`.
+
+        ``say`` tells people so; it is called in the handler, which may have interrupted a write.
+        """
+        self._attached = (run, say)
 
     def __enter__(self) -> Self:
         for number in EXIT_CODES:
@@ -67,23 +70,16 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         exit_code = EXIT_CODES[signal.Signals(number)]
-        if self._run is None:
+        if self._attached is None:
             if self._has_come:
                 return
             self._has_come = True
             raise Stopped(exit_code)
+        run, say = self._attached
         self._has_come = True
-        # Past the buffers of sys.stderr: a handler may have interrupted a write to it.
         if self.exit_code is not None:
-            _say(b"killing the agents\n")
+            say("killing the agents")
         else:
-            _say(b"stopping the agents; once more to kill them\n")
+            say("stopping the agents; once more to kill them")
             self.exit_code = exit_code
-        self._run.cancel(exit_code)
-
-
-def _say(line: bytes) -> None:
-    try:
-        os.write(2, line)
-    except OSError:
-        pass
+        run.cancel(exit_code)
