@@ -40,7 +40,7 @@ CLEAR_REST = "\x1b[K"
 def is_possible() -> bool:
     """Whether there can be a table on standard output."""
     out = sys.stdout
-    if out is None or not out.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+    if out is None or not out.isatty() or os.environ.get("TERM", "") in {"", "dumb"}:
         return False
     # With that variable the engine writes agents' output to standard error, past everything here.
     echo = os.environ.get("AMPLIHACK_PARALLEL_VERBOSE", "").strip()
@@ -75,7 +75,8 @@ class Live:
         """Lines above the table."""
         if self._drawn is None:
             return text
-        frame = self._draw() if self._clock() >= self._next else self._drawn
+        is_stale = self._clock() >= self._next or self._size() != self._drawn_at
+        frame = self._draw() if is_stale else self._drawn
         return f"{BEGIN}{CLEAR}{text}{frame}{END}"
 
     def news(self) -> str:
@@ -97,7 +98,7 @@ class Live:
         """Takes the table off the screen; nothing of it stays."""
         if self._drawn is None:
             return ""
-        self._drawn = None
+        self._drawn, self._next = None, 0.0  # where it comes back, it is at once
         return f"{CLEAR}{SHOW_CURSOR}"
 
     def _draw(self) -> str:

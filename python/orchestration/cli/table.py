@@ -136,33 +136,48 @@ def _table(view: View, width: int, rows: int, now: float, signs: Signs) -> list[
     """
     tasks = list(view.tasks.values())
     groups: list[Text] = []
-    if len(tasks) > rows - 1:
-        others = (Standing.WAITING, Standing.DONE, Standing.FAILED)
-        groups = [
-            _group(standing, meant, signs)
-            for standing in others
-            if (meant := [task.agent for task in tasks if task.standing is standing])
-        ]
-        tasks = [task for task in tasks if task.standing is Standing.AT_WORK]
-        room = max(rows - 1 - len(groups), 0)
-        if len(tasks) > room:
-            room = max(room - 1, 0)
-            left = [task.agent for task in tasks[room:]]
-            groups.insert(0, _group(Standing.AT_WORK, left, signs, more=bool(room)))
-            tasks = tasks[:room]
+    room = rows - 1
+    if len(tasks) > room:
+        tasks, groups = _grouped(tasks, room, signs)
     if not tasks:
         return groups
     columns = _columns(view, width, now, signs)
     heading = Text(_row((column.heading for column in columns), columns, signs), "dim")
-    lines = [_line(task, columns, signs) for task in tasks]
-    return [heading, *lines, *groups]
+    return [heading, *(_line(task, columns, signs) for task in tasks), *groups]
 
 
-def _group(standing: Standing, agents: Sequence[int], signs: Signs, *, more: bool = False) -> Text:
+def _grouped(
+    tasks: Sequence[TaskView], room: int, signs: Signs
+) -> tuple[list[TaskView], list[Text]]:
+    """The tasks that get a row each, and a row for the others of each kind.
+
+    Where not even two would be seen at work, the failed ones get a row before those that wait or
+    are done: how many those are is said above.
+    """
+    by_standing = {
+        standing: [task for task in tasks if task.standing is standing] for standing in Standing
+    }
+    at_work = by_standing[Standing.AT_WORK]
+    kinds = [
+        kind for kind in (Standing.WAITING, Standing.DONE, Standing.FAILED) if by_standing[kind]
+    ]
+    while kinds and room - len(kinds) < min(len(at_work), 2):
+        kinds.pop(0)
+    groups = [_group(kind, by_standing[kind], signs) for kind in kinds]
+    room = max(room - len(groups), 0)
+    if len(at_work) > room:
+        room = max(room - 1, 0)
+        groups.insert(0, _group(Standing.AT_WORK, at_work[room:], signs, more=room > 0))
+    return at_work[:room], groups
+
+
+def _group(
+    standing: Standing, tasks: Sequence[TaskView], signs: Signs, *, more: bool = False
+) -> Text:
     """``✓ 12 done: 1-10, 14, 17``."""
-    mark = signs.marks[standing]
-    words = f"{mark} {len(agents)} {'more ' if more else ''}{standing.value}: {_ranges(agents)}"
-    return Text(words, STYLES[standing])
+    agents = _ranges([task.agent for task in tasks])
+    count = f"{len(tasks)} {'more ' if more else ''}{standing.value}"
+    return Text(f"{signs.marks[standing]} {count}: {agents}", STYLES[standing])
 
 
 def _columns(view: View, width: int, now: float, signs: Signs) -> list[Column]:
