@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from . import _core
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from .timeline import Timeline
 
 _LOCAL = re.compile(r"local[#-](\d+)")
 _NUMBER = re.compile(r"(?:#|[^/\s]+/[^/\s#]+#|https?://\S+/issues/)?(\d+)")
@@ -40,6 +43,26 @@ class Orchestration:
                 return int(json.loads(file.readline())["time"])
         except (OSError, ValueError, TypeError, KeyError):
             return 0
+
+    def log(self, agent: int) -> Path:
+        """Where the log of an agent is, if it has one."""
+        return self.journal.parents[2] / "logs" / self.id / f"agent-{agent}.log"
+
+    def timeline(self) -> Timeline:
+        """What each agent did, from when to when, as far as the journal tells.
+
+        Raises:
+            EngineError: the journal is damaged, or tells of no orchestration.
+        """
+        from .events import Event  # noqa: PLC0415 - asking who runs needs no events
+        from .timeline import Timeline  # noqa: PLC0415
+
+        runs = self.holder() is not None  # before it is read: what has ended meanwhile has its end
+        events = [Event.from_json(line) for line in _core.Journal(self.journal).news()]
+        if not events:
+            message = f"{self.journal} has not begun"
+            raise _core.EngineError(message)
+        return Timeline.from_events(events, now=datetime.now(timezone.utc) if runs else None)
 
     def state(self) -> str:
         """How it stands: ``running``, ``finished``, ``interrupted`` or ``crashed``.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import cancel, clean, demo, install, orchestrate, status, watch
+from . import cancel, clean, demo, install, orchestrate, report, status, watch
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ VERBS: Mapping[str, click.Command] = {
     "clean": clean.command,
     "demo": demo.command,
     "install": install.command,
+    "report": report.command,
     "status": status.command,
     "watch": watch.command,
 }

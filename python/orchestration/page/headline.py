@@ -1,0 +1,131 @@
+"""The top of the page: what it was, how it ended, the figures; and its last line.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import words
+from .markup import Html, element, join, link
+
+if TYPE_CHECKING:
+    from orchestration.timeline import TaskTimeline, Timeline
+
+_SHOWN_FAILURES = 5
+_ONE_ALONE = 2
+"""Fewer tasks than this have nothing to be compared with."""
+
+
+def header(timeline: Timeline, root: str) -> Html:
+    """The title, the state in words, and what failed."""
+    number = None if timeline.issue is None else f"#{timeline.issue}"
+    issue = number and link(timeline.issue_url or "", f"Issue {number}", root=root)
+    began = join(["begun ", words.moment(timeline.started)])
+    return join(
+        [
+            element("p", "Parallel orchestration", class_="eyebrow"),
+            element("h1", timeline.title or timeline.orchestration, dir="auto"),
+            element(
+                "p",
+                join(
+                    element("span", part)
+                    for part in (issue, element("code", timeline.orchestration), began)
+                    if part
+                ),
+                class_="facts",
+            ),
+            element("p", *_verdict(timeline), class_="verdict", id="verdict"),
+            _failures(timeline),
+        ]
+    )
+
+
+def summary(timeline: Timeline) -> Html:
+    """The figures that people look for first."""
+    completed = words.tally(timeline).get("completed", 0)
+    speed = timeline.speed_up if len(timeline.tasks) >= _ONE_ALONE else None
+    lines = [task.lines_of_code for task in timeline.tasks if task.lines_of_code is not None]
+    limit = "" if timeline.max_workers is None else f" of at most {timeline.max_workers}"
+    cost = None if timeline.cost_usd is None else words.money(timeline.cost_usd)
+    return words.definitions(
+        ("Completed", _figure(completed, f" of {len(timeline.tasks)}")),
+        ("Wall time", _figure(words.duration(timeline.wall_seconds))),
+        ("Side by side", None if speed is None else _figure(f"{speed:.1f}", " times as fast")),
+        ("Agents at once", _figure(timeline.peak, limit)),
+        ("Cost", None if cost is None else _figure(cost)),
+        ("Tokens", _tokens(timeline)),
+        ("Lines added", _figure(f"{sum(lines):,}") if lines else None),
+        class_="figures",
+    )
+
+
+def footer(timeline: Timeline) -> Html:
+    """What the page is, and until when it knows."""
+    until = (
+        "while it was running"
+        if timeline.state == "running"
+        else "from its journal; times are in UTC"
+    )
+    return element("p", f"Written by parallel-orchestrate report, {until}.")
+
+
+def _figure(value: object, more: str = "") -> Html:
+    return join([element("b", value), element("small", more) if more else None])
+
+
+def _tokens(timeline: Timeline) -> Html | None:
+    if timeline.input_tokens is None or timeline.output_tokens is None:
+        return None
+    written = f" in, {words.count(timeline.output_tokens)} out"
+    return _figure(words.count(timeline.input_tokens), written)
+
+
+def _verdict(timeline: Timeline) -> list[Html]:
+    """How it stands, in one sentence behind a shape."""
+    counted = words.tally(timeline)
+    total, completed = len(timeline.tasks), counted.get("completed", 0)
+    done = f"{completed} of {words.plural(total, 'task')} completed"
+    code = "" if timeline.exit_code is None else f" (exit code {timeline.exit_code})"
+    at = words.duration(timeline.wall_seconds)
+    match timeline.state:
+        case "running":
+            shape, sentence = "in_progress", f"Running for {at}: {done} so far."
+        case "crashed":
+            shape, sentence = "broken_off", f"Its process died after {at}: {done}."
+        case "interrupted":
+            shape, sentence = "broken_off", f"Interrupted after {at}: {done}{code}."
+        case _ if timeline.error is not None:
+            shape, sentence = "failed", f"It broke after {at}: {timeline.error}{code}."
+        case _ if completed == total:
+            shape = "completed"
+            sentence = f"All {words.plural(total, 'task')} completed in {at}."
+        case _:
+            shape, sentence = "failed", f"{done} in {at}{code}."
+    return [words.shape(shape), element("span", sentence)]
+
+
+def _failures(timeline: Timeline) -> Html | None:
+    failed = [task for task in timeline.tasks if task.status in {"failed", "broken_off"}]
+    if not failed:
+        return None
+    rows = [_failure(task) for task in failed[:_SHOWN_FAILURES]]
+    if (more := len(failed) - _SHOWN_FAILURES) > 0:
+        rows.append(element("li", link_to("outcomes", f"{more} more in the table")))
+    return element("ul", *rows, class_="failures", aria_label="What failed")
+
+
+def _failure(task: TaskTimeline) -> Html:
+    why = task.error or words.STATUS[task.status]
+    return element(
+        "li",
+        link_to(f"agent-{task.agent}", words.agent(task.agent)),
+        element("bdi", task.title),
+        element("span", why, class_="why", dir="auto"),
+    )
+
+
+def link_to(place: str, *children: object) -> Html:
+    """A link within the page."""
+    return element("a", *children, href=f"#{place}")

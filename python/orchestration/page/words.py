@@ -1,0 +1,123 @@
+"""Numbers and states in words for people.
+
+Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .markup import Html, element, join
+
+if TYPE_CHECKING:
+    from orchestration.timeline import Status, TaskTimeline, Timeline
+
+    from .markup import Value
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+_TEN_SECONDS = 10
+_CENT = 0.01
+
+STATUS: dict[Status, str] = {
+    "completed": "Completed",
+    "failed": "Failed",
+    "in_progress": "In progress",
+    "pending": "Not begun",
+    "broken_off": "Broken off",
+}
+"""In the order in which they are listed."""
+
+KINDS = {"setup": "set-up", "agent": "agent", "verify": "verify", "publish": "publishing"}
+
+OUTCOMES = {
+    "success": "ended well",
+    "failed": "failed",
+    "signalled": "was killed by a signal",
+    "timed_out": "ran into its time limit",
+    "leaked": "left processes behind",
+    "spawn_error": "could not be started",
+    "cancelled": "was cancelled",
+    "broken_off": "was broken off",
+    "in_progress": "goes on",
+}
+
+
+def duration(seconds: float) -> str:
+    """``0.4s``, ``42s``, ``18m 03s``, ``2h 05m``, ``3d 4h``."""
+    if seconds < _TEN_SECONDS:
+        return f"{seconds:.1f}".removesuffix(".0") + "s"
+    whole = round(seconds)
+    if whole < MINUTE:
+        return f"{whole}s"
+    if whole < HOUR:
+        return f"{whole // MINUTE}m {whole % MINUTE:02}s"
+    if whole < DAY:
+        return f"{whole // HOUR}h {whole % HOUR // MINUTE:02}m"
+    return f"{whole // DAY}d {whole % DAY // HOUR}h"
+
+
+def money(dollars: float) -> str:
+    """``$0.25``; a fraction of a cent is told as such."""
+    if 0 < dollars < _CENT:
+        return "< $0.01"
+    return f"${dollars:,.2f}"
+
+
+def count(number: int) -> str:
+    """``987``, ``12.3k``, ``4.5M``: a number to compare."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}".removesuffix(".0") + unit
+    return str(number)
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """``1 task``, ``5 tasks``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def moment(time: str) -> Html:
+    """A time of an event, in UTC, without its milliseconds."""
+    shown = time[:19].replace("T", " ")
+    return element("time", f"{shown} UTC", datetime=time)
+
+
+def agent(number: int) -> str:
+    """``Agent-3``, as everywhere else."""
+    return f"Agent-{number}"
+
+
+def shape(status: str, **attributes: Value) -> Html:
+    """The shape of a status: what a colour tells, told twice."""
+    return element(
+        "svg",
+        element("use", href=f"#shape-{status}"),
+        class_=f"shape {status}",
+        viewBox="0 0 16 16",
+        aria_hidden="true",
+        **attributes,
+    )
+
+
+def status(task: TaskTimeline) -> Html:
+    """The status as a shape and a word."""
+    word = STATUS[task.status]
+    if task.timed_out and task.status == "failed":
+        word = "Timed out"
+    return element("span", shape(task.status), " ", word, class_=f"status {task.status}")
+
+
+def tally(timeline: Timeline) -> dict[Status, int]:
+    """How many tasks have each status; those that none has are left out."""
+    counted = {status: sum(task.status == status for task in timeline.tasks) for status in STATUS}
+    return {status: number for status, number in counted.items() if number}
+
+
+def definitions(*pairs: tuple[str, object], **attributes: Value) -> Html:
+    """A list of terms and what they are; what is ``None`` is left out."""
+    rows = (
+        element("div", element("dt", term), element("dd", value))
+        for term, value in pairs
+        if value is not None
+    )
+    return element("dl", join(rows), **attributes)
