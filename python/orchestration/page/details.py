@@ -54,7 +54,7 @@ def notes(timeline: Timeline) -> Html | None:
 def _task(task: TaskTimeline, log: Sequence[str], *, opened: bool) -> Html:
     name = words.agent(task.agent)
     facts = words.definitions(
-        ("Error", task.error and element("bdi", task.error)),
+        ("Error", task.error and element("bdi", words.error(task))),
         ("Branch", task.branch and element("code", task.branch)),
         ("Worktree", task.worktree and element("code", task.worktree)),
         ("Last stage", task.stage and element("bdi", task.stage)),

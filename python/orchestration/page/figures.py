@@ -298,11 +298,21 @@ def _legend(over_time: Timeline) -> Html:
         element("li", words.shape(status), f" {words.STATUS[status]}: {number}")
         for status, number in words.tally(over_time).items()
     ]
-    kinds = [("agent success", "Agent"), ("agent failed", "Attempt that failed")]
-    kinds += [("verify success", "Verify command"), ("setup success", "Set-up, publishing")]
-    kinds += [("band pause", "Pause")] if over_time.pauses else []
-    kinds += [("band gap", "Nobody worked on it")] if over_time.gaps else []
-    keys = [element("li", _key(class_), f" {name}") for class_, name in kinds]
+    kinds = [
+        ("agent success", "Agent"),
+        ("agent in_progress", "Agent at work"),
+        ("agent failed", "Attempt that failed"),
+        ("agent broken_off", "Attempt that was broken off"),
+        ("verify success", "Verify command"),
+        ("setup success", "Set-up, publishing"),
+        ("band pause", "Pause"),
+        ("band gap", "Nobody worked on it"),
+    ]
+    spans = (span for task in over_time.tasks for span in task.spans)
+    drawn = {f"{span.kind} {_look(span)}" for span in spans}
+    drawn |= {"band pause"} if over_time.pauses else set()
+    drawn |= {"band gap"} if over_time.gaps else set()
+    keys = [element("li", _key(class_), f" {name}") for class_, name in kinds if class_ in drawn]
     return element("ul", *statuses, *keys, class_="legend", aria_label="Key")
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from orchestration.timeline import TaskTimeline, Timeline
 
 _SHOWN_FAILURES = 5
-_ONE_ALONE = 2
-"""Fewer tasks than this have nothing to be compared with."""
 
 
 def header(timeline: Timeline, root: str) -> Html:
@@ -45,7 +43,7 @@ def header(timeline: Timeline, root: str) -> Html:
 def summary(timeline: Timeline) -> Html:
     """The figures that people look for first."""
     completed = words.tally(timeline).get("completed", 0)
-    speed = timeline.speed_up if len(timeline.tasks) >= _ONE_ALONE else None
+    speed = timeline.speed_up if (timeline.speed_up or 0) > 1 else None
     lines = [task.lines_of_code for task in timeline.tasks if task.lines_of_code is not None]
     limit = "" if timeline.max_workers is None else f" of at most {timeline.max_workers}"
     cost = None if timeline.cost_usd is None else words.money(timeline.cost_usd)
@@ -117,7 +115,7 @@ def _failures(timeline: Timeline) -> Html | None:
 
 
 def _failure(task: TaskTimeline) -> Html:
-    why = task.error or words.STATUS[task.status]
+    why = words.error(task) or words.STATUS[task.status]
     return element(
         "li",
         link_to(f"agent-{task.agent}", words.agent(task.agent)),

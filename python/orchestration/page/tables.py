@@ -98,7 +98,7 @@ def _class(column: str, value: object = None) -> str | None:
 
 
 def _outcome(task: TaskTimeline, root: str, columns: Sequence[str]) -> Html:
-    why = task.error and element("span", task.error, class_="why", dir="auto")
+    why = task.error and element("span", words.error(task), class_="why", dir="auto")
     at = task.stage and element("span", task.stage, class_="why", dir="auto")
     more = why if task.status != "in_progress" else at
     links = [

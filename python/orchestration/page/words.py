@@ -107,6 +107,14 @@ def status(task: TaskTimeline) -> Html:
     return element("span", shape(task.status), " ", word, class_=f"status {task.status}")
 
 
+def error(task: TaskTimeline) -> str | None:
+    """``TEST_FAILURE: …`` as ``Test failure: …``."""
+    if task.error is None:
+        return None
+    kind, colon, message = task.error.partition(": ")
+    return kind.replace("_", " ").capitalize() + colon + message if kind.isupper() else task.error
+
+
 def tally(timeline: Timeline) -> dict[Status, int]:
     """How many tasks have each status; those that none has are left out."""
     counted = {status: sum(task.status == status for task in timeline.tasks) for status in STATUS}
