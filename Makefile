@@ -21,7 +21,7 @@ CLAUDE := $(VENV)/claude
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python lint format bench simulate fuzz build clean \
-	tools-present claude-left-out
+	tools-present claude-left-out chromium-left-out
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,7 +34,8 @@ test: test-rust test-python ## Run every test.
 test-rust: tools-present
 	cargo test --no-default-features
 
-test-python: $(INSTALLED) $(if $(shell command -v npm),$(CLAUDE)/.installed,claude-left-out)
+test-python: $(INSTALLED) $(if $(shell command -v npm),$(CLAUDE)/.installed,claude-left-out) \
+	$(if $(shell command -v chromium),,chromium-left-out)
 	$(BIN)/python -m pytest -n auto
 
 simulate: tools-present ## Run the simulator: make simulate SEEDS=1000000.
@@ -97,6 +98,9 @@ $(CLAUDE)/.installed: $(wildcard tests/support/claude/package*.json) | $(TOOLS)
 
 claude-left-out:
 	@echo "npm is missing: THE TESTS THAT RUN THE REAL CLAUDE CODE ARE LEFT OUT. Install Node.js to run them." >&2
+
+chromium-left-out:
+	@echo "Chromium is missing: THE TESTS THAT LOOK AT THE PAGE OF A RUN ARE LEFT OUT. Debian: apt-get install chromium." >&2
 
 # Names what is missing, and how to get it.
 tools-present:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from .transcript import for_people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from .timeline import Timeline
@@ -38,7 +38,7 @@ def of(orchestration: Orchestration, timeline: Timeline) -> dict[int, list[str]]
     excerpts = {}
     for task in timeline.tasks:
         bad = task.agent in failed
-        lines = for_people(_tail(orchestration.log(task.agent)))
+        lines = _tail(orchestration.log(task.agent))
         kept = _last(lines, _LINES_OF_A_FAILURE if bad else _LINES, share * (3 if bad else 1))
         if kept:
             excerpts[task.agent] = kept
@@ -58,13 +58,21 @@ def _tail(log: Path) -> list[str]:
     return lines[1:] if size > _LOOKED_AT and len(lines) > 1 else lines
 
 
-def _last(lines: Iterable[str], most: int, size: int) -> list[str]:
-    """As many of the last lines as there is room for, without empty ones at the end."""
+def _last(lines: list[str], most: int, size: int) -> list[str]:
+    """As many of the last lines as there is room for, as people read them."""
     kept: list[str] = []
-    for line in reversed("\n".join(lines).rstrip().split("\n")):
+    for line in _backwards(lines):
+        if not line and not kept:
+            continue
         short = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
         size -= len(html.escape(short).encode("utf-8", errors="replace")) + 1
         if len(kept) == most or size < 0:
             break
         kept.append(short)
-    return kept[::-1] if any(kept) else []
+    return kept[::-1]
+
+
+def _backwards(lines: list[str]) -> Iterator[str]:
+    """The lines for people, the last one first: of a long log few are looked at."""
+    for line in reversed(lines):
+        yield from reversed(list(for_people([line])))

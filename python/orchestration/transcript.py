@@ -92,6 +92,8 @@ def _result(event: dict[str, Any]) -> Iterator[str]:
         facts.append(f"${cost:.2f}")
     yield f"■ {', '.join(facts)}"
     yield from _text(event, "result").splitlines()
+    errors = event.get("errors")
+    yield from (str(error) for error in errors) if isinstance(errors, list) else ()
 
 
 def _text(of: dict[str, Any], name: str) -> str:

@@ -48,6 +48,10 @@ class Axis:
         place = self._timeline.worked(at) * self._scale + gaps * self._gap
         return min(max(place, 0.0), 100.0)
 
+    def worked(self, at: float) -> float:
+        """Seconds of work before a moment: what the axis counts."""
+        return self._timeline.worked(at)
+
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Round times of work, and where they are."""
         step = next((step for step in _STEPS if self._worked / step <= _MOST_TICKS), _STEPS[-1])

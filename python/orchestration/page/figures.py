@@ -211,7 +211,7 @@ def _row(task: TaskTimeline, axis: Axis) -> Html:
         _end(task, axis),
         class_="track",
         role="img",
-        aria_label=_in_words(task) or "not begun",
+        aria_label=_in_words(task, axis) or "not begun",
     )
     return element(
         "li",
@@ -228,7 +228,7 @@ def _span(task: TaskTimeline, span: Span, axis: Axis) -> Html:
     height = _HEIGHT[span.kind]
     bar = element(
         "rect",
-        element("title", _span_in_words(span)),
+        element("title", _span_in_words(span, axis)),
         x=f"{begin:.2f}%",
         width=f"{max(end - begin, 0.12):.2f}%",
         y=(_ROW - height) / 2,
@@ -281,15 +281,15 @@ def _look(span: Span) -> str:
     return "broken_off" if span.outcome in {"broken_off", "cancelled"} else "failed"
 
 
-def _in_words(task: TaskTimeline) -> str:
+def _in_words(task: TaskTimeline, axis: Axis) -> str:
     return "; ".join(
-        _span_in_words(span) for span in task.spans if span.kind in {"agent", "verify"}
+        _span_in_words(span, axis) for span in task.spans if span.kind in {"agent", "verify"}
     )
 
 
-def _span_in_words(span: Span) -> str:
+def _span_in_words(span: Span, axis: Axis) -> str:
     name = f"attempt {span.attempt}" if span.kind == "agent" else words.KINDS[span.kind]
-    took = f"{words.duration(span.seconds)} from {words.duration(span.from_)} on"
+    took = f"{words.duration(span.seconds)} from {words.duration(axis.worked(span.from_))} on"
     return f"{name}: {took}, {words.OUTCOMES.get(span.outcome, span.outcome)}"
 
 

@@ -85,7 +85,7 @@ def address(url: str, root: str) -> str | None:
         return url
     if not url or parts.scheme or parts.netloc or url.startswith(("/", "\\", "#")):
         return None
-    return root + quote(url)
+    return root + quote(url, errors="replace")
 
 
 def _plain(value: Value) -> str:

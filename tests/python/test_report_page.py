@@ -1,0 +1,279 @@
+"""The page of an orchestration, as a real browser shows it: to eyes, keys and screen readers."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from made_up import BEGAN, Run, many
+from playwright.sync_api import sync_playwright
+from tests.support.chromium import executable, needs_chromium
+
+from orchestration.page import render
+from orchestration.page.axis import Axis
+from orchestration.timeline import Timeline
+
+pytestmark = needs_chromium
+
+HOSTILE = (
+    "<script>hacked()</script>\"'><img src=https://evil.invalid/x onerror=hacked()>"
+    "<a href=javascript:hacked()>&amp;</a>${hacked()} $name \u202e\x00\ud800 "
+)
+"""What it would like to do is counted; what it says is to be read."""
+
+COLOURS = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const known = new Map();
+  const rgba = (colour) => {
+    if (!known.has(colour)) {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = colour;
+      canvas.fillRect(0, 0, 1, 1);
+      known.set(colour, Array.from(canvas.getImageData(0, 0, 1, 1).data));
+    }
+    return known.get(colour);
+  };
+  const light = ([r, g, b]) => [r, g, b]
+    .map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = rgba(getComputedStyle(one).backgroundColor);
+      if (colour[3] === 255) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const texts = Array.from(document.querySelectorAll("body *")).filter((element) =>
+    !element.closest("script, .rows svg") && element.getClientRects().length
+    && Array.from(element.childNodes).some((node) => node.nodeType === 3 && node.data.trim()));
+  return texts.map((element) => {
+    const style = getComputedStyle(element);
+    const ink = element.ownerSVGElement ? style.fill : style.color;
+    const [a, b] = [light(rgba(ink)), light(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    return [ratio, `${element.tagName}.${element.className} ${element.textContent.slice(0, 30)}`];
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    home = str(tmp_path_factory.mktemp("home"))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=executable(),
+            args=["--no-sandbox"],  # root may run the tests
+            env={"HOME": home, "TMPDIR": home, "PATH": "/usr/bin:/bin"},
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def look(browser, tmp_path):
+    """Opens a page and watches it: nothing may be asked of the network, nothing may go wrong."""
+    opened, requests, complaints = [], [], []
+
+    def open_page(content, *, width=1280, **context):
+        path = tmp_path / "report.html"
+        path.write_text(content, encoding="utf-8")
+        viewed = browser.new_context(viewport={"width": width, "height": 800}, **context)
+        opened.append(viewed)
+        viewed.set_default_timeout(15_000)
+        page = viewed.new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.add_init_script("window.hacks = 0; window.hacked = () => { window.hacks += 1; }")
+        page.goto(path.as_uri())
+        return page
+
+    open_page.complaints = complaints
+    yield open_page
+    for context in opened:
+        context.close()
+    assert [url for url in requests if not url.startswith("file:")] == []
+    assert len(requests) == len(opened)
+    assert complaints == []
+
+
+def timeline(count, **options):
+    return Timeline.from_events(many(count, **options), now=BEGAN + timedelta(hours=4))
+
+
+def logs(over_time, line="E   assert 13 == 12.9"):
+    return {task.agent: [f"{number} {line}" for number in range(30)] for task in over_time.tasks}
+
+
+def page_of(count=5, **options):
+    over_time = timeline(count, **options)
+    return render(over_time, logs(over_time))
+
+
+def test_texts_of_strangers_are_read_and_do_nothing(look):
+    run = many(3, mark=HOSTILE)
+    run(99_000, "pull_created", agent=1, number=7, url="javascript:hacked()", existed=False)
+    run(99_001, "pull_created", agent=2, number=8, url=HOSTILE, existed=False)
+    over_time = Timeline.from_events(run)
+    page = look(render(over_time, logs(over_time, HOSTILE)))
+    page.get_by_role("button", name="Open all").click()
+    page.mouse.move(400, 400)
+    assert page.evaluate("[hacks, document.scripts.length, document.images.length]") == [0, 1, 0]
+    assert page.locator("a[href^=javascript], [onerror], [onclick], [style]:not(html)").count() == 0
+    says = "<script>hacked()</script>\"'><img src=https://evil.invalid/x onerror=hacked()>"
+    told = "<a href=javascript:hacked()>&amp;</a>${hacked()} $name \ufffd\ufffd\ufffd"
+    for place in ("#outcomes-table", ".rows", "#agent-1 summary", "#agent-1 pre", ".failures"):
+        assert says + told in page.locator(place).first.inner_text().replace("\n", " "), place
+
+
+def test_only_the_pages_own_script_and_style_are_allowed(look):
+    page = look(page_of())
+    page.evaluate("""() => {
+      const script = document.createElement("script");
+      script.textContent = "hacked()";
+      document.body.append(script);
+      document.body.insertAdjacentHTML("beforeend", '<p id=odd style="display:none">x</p>');
+    }""")
+    assert page.evaluate("[hacks, getComputedStyle(odd).display]") == [0, "block"]
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).fontWeight") == "650"
+    refused = [said for said in look.complaints if "Content Security Policy" in said]
+    assert len(refused) == len(look.complaints) == 2
+    look.complaints.clear()
+
+
+def test_the_page_is_whole_without_its_script(look):
+    page = look(page_of(9), java_script_enabled=False)
+    assert page.locator("button:visible, input:visible").count() == 0
+    assert page.locator("#outcomes-table tbody tr:visible").count() == 9
+    page.locator("#agent-3 summary").click()
+    assert page.locator("#agent-3 pre").is_visible()
+
+
+def test_keys_reach_every_disclosure_and_open_it(look):
+    page = look(page_of(4))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    reached = []
+    while "agent-4" not in reached:
+        page.keyboard.press("Tab")
+        place = "[document.activeElement.tagName, document.activeElement.closest('details')?.id]"
+        kind, task = page.evaluate(place)
+        assert kind != "BODY", "the end of the page"
+        if kind == "SUMMARY":
+            reached.append(task)
+    assert reached == [f"agent-{number}" for number in range(1, 5)]
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    label = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert label == "End of the log of Agent-4"
+
+
+def test_a_link_to_a_task_opens_it(look):
+    page = look(page_of())
+    page.locator(".rows a", has_text="Agent-4").click()
+    page.locator("#agent-4 pre").wait_for(state="visible")
+    assert page.evaluate("document.activeElement.closest('details').id") == "agent-4"
+
+
+def test_screen_readers_are_told_what_is_drawn(look):
+    page = look(page_of())
+    table = page.get_by_role("table", name="How each task ended")
+    columns = ["Agent", "Task", "Outcome", "Attempts", "Time", "Lines", "Links"]
+    assert table.get_by_role("columnheader").all_inner_texts() == columns
+    assert table.get_by_role("rowheader").all_inner_texts() == [f"Agent-{n}" for n in range(1, 6)]
+    assert table.get_by_role("row").count() == 6
+    images = page.get_by_role("img").all()
+    names = [image.get_attribute("aria-label") for image in images]
+    assert names[0] == "Agents at once: 5 at most, 8 allowed"
+    assert names[2] == (
+        "attempt 1: 54s from 3s on, ran into its time limit; attempt 2: 28s from 1m 53s on, failed"
+    )
+    headings = page.get_by_role("heading", level=2).all_inner_texts()
+    assert headings[:4] == ["Timeline", "Outcomes", "Time", "Cost and tokens"]
+    assert headings[4:] == ["Tasks and logs", "Warnings"]
+    assert page.locator("main, header, nav, footer").count() == 4
+
+
+@pytest.mark.timeout(120)
+def test_no_rule_of_accessibility_is_broken(look):
+    found = Axe().run(look(page_of(3), width=600))
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_text_can_be_told_from_its_ground_in_dark_and_light(look):
+    grounds = set()
+    for scheme in ("light", "dark"):
+        page = look(page_of(8), color_scheme=scheme)
+        grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        ratios = page.evaluate(COLOURS)
+        assert len(ratios) > 150
+        assert [text for ratio, text in ratios if ratio < 4.5] == []
+    assert len(grounds) == 2
+
+
+def test_the_theme_can_be_chosen(look):
+    page = look(page_of(), color_scheme="light")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    for name in ("Theme: system", "Theme: light"):
+        page.get_by_role("button", name=name).click()
+    assert page.evaluate(ground) != light
+    assert page.get_by_role("button", name="Theme: dark").is_visible()
+
+
+def test_a_phone_shows_all_of_it(look):
+    page = look(page_of(9, mark="Unbreakable" * 9), width=360)
+    page.get_by_role("button", name="Open all").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    outside = """() => Array.from(document.querySelectorAll("main *, header *"))
+      .filter((one) => !one.closest("thead, caption, svg, .who"))
+      .filter((one) => one.getBoundingClientRect().right > innerWidth + 0.5)
+      .map((one) => one.outerHTML.slice(0, 80))"""
+    assert page.evaluate(outside) == []
+
+
+def test_two_hundred_agents_stay_small_and_quick(look):
+    over_time = timeline(200, workers=24)
+    content = render(over_time, logs(over_time))
+    assert len(content.encode()) < 1_500_000
+    page = look(content)
+    assert page.evaluate("performance.now()") < 10_000
+    page.get_by_role("searchbox").fill("the 77th")
+    assert page.locator("#found").inner_text() == "1 of 200"
+    assert page.locator(".rows .row:visible").count() == 1
+    assert page.locator("#outcomes-table tbody tr:visible").count() == 1
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("combobox").select_option("failed")
+    assert page.locator("#found").inner_text() == "34 of 200"
+
+
+def test_bars_stand_where_the_time_was(look):
+    page = look(page_of(2))
+    track = page.locator(".rows svg.track").first.bounding_box()
+    bar = page.locator(".rows svg.track .span.agent").first.bounding_box()
+    wall = timeline(2).wall_seconds
+    gap = 0.97  # one gap takes three percent
+    expected = track["x"] + track["width"] * gap * 2 / wall
+    assert bar["x"] == pytest.approx(expected, abs=2)
+    assert bar["width"] == pytest.approx(track["width"] * gap * 54 / wall, abs=2)
+
+
+def test_gaps_are_as_wide_however_long_they_were():
+    over_time = timeline(2)
+    (gap,) = over_time.gaps
+    axis = Axis(over_time)
+    assert axis.x(gap.to) - axis.x(gap.from_) == pytest.approx(3)
+    assert (axis.x(0), axis.x(over_time.seconds)) == (0, pytest.approx(100))
+    places = [place for place, _ in axis.ticks()]
+    assert places == sorted(places)
+    assert 3 <= len(places) <= 7
+
+
+def test_a_run_of_which_nothing_is_known_yet_has_a_page(look):
+    over_time = Timeline.from_events(Run(), now=BEGAN)
+    page = look(render(over_time, {}))
+    assert "Running for 0s: 0 of 0 tasks completed so far." in page.locator("#verdict").inner_text()
+    assert re.search(r"No agent told what it used\.", page.locator("main").inner_text())
