@@ -165,8 +165,10 @@ def test_an_interrupted_run_goes_on_under_its_own_id_with_the_same_command(place
     assert place.summary()["successful"] == 2
 
 
-@pytest.mark.parametrize("anew", [False, True], ids=["going on", "anew"])
-def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(place: Place, anew: bool):
+@pytest.mark.parametrize("option", [[], ["--new"]], ids=["going on", "anew"])
+def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(
+    place: Place, option: list[str]
+):
     plan = place.plan("Add cart", "Add login")
     agent = place.agent(f'[ -e "$HOME/mended" ] && {{ {WORKS}; exit; }}\n{HANGS}')
     command = place.start(plan, "--agent", agent, "--output", "json")
@@ -183,10 +185,10 @@ def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(place: Place
     assert watchers, "a watcher stood by"
     assert all(is_alive(pid) for pid in agents), "nobody was there to end them"
     mend(place)
-    again = place.run(plan, *(["--new", "--agent", agent] if anew else []))
+    again = place.run(plan, *option, "--agent", agent)
     assert again.code == 0, again.err
     assert not any(is_alive(pid) for pid in agents)
-    assert ("📂 Found orchestration: orch-local-1-" in again.out) != anew
+    assert ("📂 Found orchestration: orch-local-1-" in again.out) != bool(option)
     assert place.summary()["successful"] == 2
 
 
