@@ -215,6 +215,17 @@ def contain() -> tuple[str, str]:
         EngineError: The engine cannot be started.
     """
 
+def containment() -> str:
+    """Who is held when this program dies; starts the watcher, if there is none yet.
+
+    `"cgroup"`: everything that it started, in a control group that nobody can leave. `"marks"`:
+    everything but a process that has cleared its environment, leads a session of its own and has no
+    ancestor left. `"none"`: nobody.
+
+    Raises:
+        EngineError: The engine cannot be started.
+    """
+
 def parse_plan(text: str, source: str | None) -> str:
     """The plan as JSON.
 

@@ -35,7 +35,7 @@ mod core_module {
     #[pymodule_export]
     use super::pool::PyPool;
     #[pymodule_export]
-    use super::watcher::{contain, watch};
+    use super::watcher::{contain, containment, watch};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

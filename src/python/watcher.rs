@@ -65,6 +65,18 @@ pub(super) fn contain(py: Python<'_>) -> PyResult<(&'static str, OsString)> {
     })
 }
 
+/// How far containment reaches here.
+#[pyfunction]
+pub(super) fn containment(py: Python<'_>) -> PyResult<&'static str> {
+    announce(py)?;
+    let reach = py
+        .detach(supervisor::containment)
+        .map_err(|error| Error::Engine {
+            reason: error.to_string(),
+        })?;
+    Ok(reach.name())
+}
+
 /// The watcher's whole life, in a process of its own. Returns its exit code.
 #[pyfunction]
 #[pyo3(name = "_watch")]

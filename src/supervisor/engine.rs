@@ -12,7 +12,7 @@ use mio::{Poll, Waker};
 
 use super::mark::{self, Mark};
 use super::reactor::{Command, Inbox, OwnerId, Reactor, WAKER};
-use super::watcher::{self, Containment};
+use super::watcher::{self, Containment, Reach};
 use super::{output, process, scan};
 
 /// The engine's thread needs little stack: it calls nothing deep.
@@ -212,12 +212,17 @@ pub fn set_watcher_command(command: Vec<OsString>) {
 /// For children that the program starts by other ways than a unit. The watcher is a process of its
 /// own when this returns, so that not even the program's death in the next moment escapes it.
 pub fn contain() -> Result<(&'static str, OsString), EngineError> {
+    containment()?;
+    let outer = std::env::var_os(mark::VARIABLE);
+    let mark = Engine::get()?.mark();
+    Ok((mark::VARIABLE, mark.value(outer.as_deref())))
+}
+
+/// How far containment reaches here, once its watcher is there.
+pub fn containment() -> Result<Reach, EngineError> {
     let engine = Engine::get()?;
     engine.check()?;
-    let (waiting, tried) = mpsc::channel();
-    engine.send(Command::Contain(waiting));
-    // Nothing is ever sent: the wait ends when the engine has dealt with the command, or is gone.
-    let _ = tried.recv();
-    let outer = std::env::var_os(mark::VARIABLE);
-    Ok((mark::VARIABLE, engine.mark.value(outer.as_deref())))
+    let (answer, answered) = mpsc::channel();
+    engine.send(Command::Contain(answer));
+    answered.recv().map_err(|_| EngineError::Gone)
 }

@@ -1,12 +1,13 @@
-//! What a program that died has left behind.
+//! What a program that died has left behind, and how it is ended.
 //!
-//! Its watcher ends that within seconds; where the watcher died as well, whoever takes up its
-//! work does. Only what carries the dead program's mark is touched: that names the program's
-//! process id, its start time and a number that no other program has.
+//! Its watcher does that at once; where the watcher died as well, whoever takes up the program's
+//! work does. Only what is in the dead program's control group or belongs to its mark is touched:
+//! that names the program's process id, its start time and a number that no other program has.
 
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use super::cgroup::Group;
 use super::clock;
 use super::engine::{Engine, EngineError};
 use super::mark::Mark;
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long is waited between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How many looks in a row must find nobody.
+const CLEAN_LOOKS: u32 = 2;
 
 fn program_lives(mark: &Mark) -> bool {
     let Some((pid, start)) = mark.program() else {
@@ -37,23 +41,36 @@ pub fn end_leftovers(mark: &str) -> bool {
     let Some(mark) = Mark::parse(OsStr::new(mark)).filter(|mark| !program_lives(mark)) else {
         return true;
     };
-    let until = clock::now() + PATIENCE;
+    end(&mark, 0, &Group::left_by(&mark))
+}
+
+/// Kills all that live in these control groups or belong to the mark, then removes the groups.
+/// Returns whether nobody is left. What started before `since` does not belong to the mark.
+pub(super) fn end(mark: &Mark, since: u64, groups: &[Group]) -> bool {
+    let deadline = clock::now() + PATIENCE;
+    let mut clean = 0;
     let mut hunt = scan::Hunt::default();
-    loop {
-        let found = hunt.kill(std::slice::from_ref(&mark), 0);
-        let is_alive = found.alive == [true];
-        if !is_alive && found.is_certain {
-            return true;
-        }
-        if clock::now() >= until {
-            return !is_alive;
+    let is_over = loop {
+        let in_groups = groups.iter().filter(|group| group.kill()).count();
+        let found = hunt.kill(std::slice::from_ref(mark), since);
+        let is_alive = in_groups > 0 || found.alive == [true];
+        clean = match (is_alive, found.is_certain) {
+            (true, _) => 0,
+            (false, true) => clean + 1,
+            // Strangers that come and go may make a look doubtful; that is no find.
+            (false, false) => clean,
+        };
+        if clean == CLEAN_LOOKS || clock::now() >= deadline {
+            break !is_alive;
         }
         #[expect(
             clippy::disallowed_methods,
             reason = "nothing tells when a stranger's last process is gone"
         )]
         std::thread::sleep(PAUSE);
-    }
+    };
+    groups.iter().for_each(Group::remove);
+    is_over
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@
 //! events. A driver of one's own elsewhere uses [`real::RealProcesses`].
 //!
 //! Only `process` starts and signals anything. Children lead sessions of their own and carry a
-//! [`mark`], by which a [`watcher`] finds and ends them when the program dies.
+//! [`mark`], by which a [`watcher`] finds and ends them when the program dies. Where the program may
+//! make a control group (`cgroup`), they live in there, and whatever they do cannot leave it.
 
+mod cgroup;
 mod clock;
 mod command;
 mod commands;
@@ -39,7 +41,7 @@ pub mod watcher;
 
 pub use commands::Commands;
 pub use driver::{Driver, Finished, Processes, UnitEvent};
-pub use engine::{EngineError, contain, set_watcher_command};
+pub use engine::{EngineError, contain, containment, set_watcher_command};
 pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,
@@ -51,3 +53,4 @@ pub use output::{Captured, CapturedStream, Newlines, decode};
 pub use pool::{Pool, run_command};
 pub use real::RealProcesses;
 pub use spec::{Capture, Stdin, UnitSpec};
+pub use watcher::Reach;

@@ -1,7 +1,7 @@
 //! Starting and signalling processes: the only place that does either, and the only one with
 //! unsafe code.
 //!
-//! A child is started by `posix_spawn`, leads a session of its own, gets three descriptors and
+//! A child is started by `posix_spawn`, or inside a control group by [`clone`], leads a session of its own, gets three descriptors and
 //! none of the parent's others, an empty signal mask, and the default action for the signals that
 //! interpreters ignore. It is signalled only through its pidfd, or by number while it is unreaped,
 //! so that no signal ever reaches a process that was given its number later.
@@ -9,8 +9,14 @@
 //! Never waits for a child that is not ours, and never waits at all but with `WNOHANG`.
 #![expect(
     unsafe_code,
-    reason = "posix_spawn and group signals through a pidfd have no safe API"
+    reason = "posix_spawn, clone3 and group signals through a pidfd have no safe API"
 )]
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod clone;
 
 use std::ffi::{CString, c_char};
 use std::fs::File;
@@ -33,6 +39,8 @@ pub(super) struct Child {
     pid: Pid,
     /// Readable when the child is dead. `None` where the system has no such thing.
     pidfd: Option<OwnedFd>,
+    /// Whether its group can be reached through the pidfd.
+    has_group_signals: bool,
     exit: Option<Exit>,
     reaped: bool,
 }
@@ -70,12 +78,20 @@ impl From<Signal> for GroupSignal {
 impl Child {
     /// Starts a command with these three descriptors as its standard input, output and error.
     ///
-    /// The descriptors must be above 2 ([`lift`]), or placing one would overwrite another.
-    pub(super) fn spawn(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Self, Errno> {
-        let pid = posix_spawn(command, stdio)?;
+    /// The descriptors must be above 2 ([`lift`]), or placing one would overwrite another. Where
+    /// the system starts nothing in the group, the child is started outside.
+    pub(super) fn spawn(
+        command: &Command,
+        stdio: [BorrowedFd<'_>; 3],
+        group: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, Errno> {
+        let inside = group.and_then(|group| clone::spawn(command, stdio, group));
+        let pid = inside.unwrap_or_else(|| posix_spawn(command, stdio))?;
+        let pidfd = pidfd_of(pid);
         Ok(Self {
             pid,
-            pidfd: pidfd_of(pid),
+            has_group_signals: pidfd.as_ref().is_some_and(has_group_signals),
+            pidfd,
             exit: None,
             reaped: false,
         })
@@ -98,7 +114,7 @@ impl Child {
     pub(super) fn try_exit(&mut self) -> Option<Exit> {
         if self.exit.is_none() {
             let mut options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-            let keep = !self.groups_by_pidfd();
+            let keep = !self.has_group_signals;
             options.set(WaitIdOptions::NOWAIT, keep);
             match rustix::process::waitid(self.wait_id(), options) {
                 Ok(None) | Err(Errno::INTR) => {}
@@ -127,7 +143,7 @@ impl Child {
     /// Sends to the child's whole group; false where nobody is left in it. A dead child that was
     /// not reaped yet counts as somebody.
     pub(super) fn signal_group(&self, signal: GroupSignal) -> bool {
-        if let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.groups_by_pidfd()) {
+        if let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.has_group_signals) {
             return pidfd_signal_group(pidfd.as_fd(), signal) != Err(Errno::SRCH);
         }
         if self.reaped {
@@ -154,16 +170,6 @@ impl Child {
         }
     }
 
-    fn groups_by_pidfd(&self) -> bool {
-        static SUPPORTED: OnceLock<bool> = OnceLock::new();
-        let Some(pidfd) = &self.pidfd else {
-            return false;
-        };
-        *SUPPORTED.get_or_init(|| {
-            pidfd_signal_group(pidfd.as_fd(), GroupSignal::Probe) != Err(Errno::INVAL)
-        })
-    }
-
     fn wait_id(&self) -> WaitId<'_> {
         #[cfg(target_os = "linux")]
         if let Some(pidfd) = &self.pidfd {
@@ -186,6 +192,16 @@ fn pidfd_of(pid: Pid) -> Option<OwnedFd> {
 #[cfg(not(target_os = "linux"))]
 fn pidfd_of(_pid: Pid) -> Option<OwnedFd> {
     None
+}
+
+fn has_group_signals(pidfd: &OwnedFd) -> bool {
+    static SUPPORTED: OnceLock<bool> = OnceLock::new();
+    #[cfg(test)]
+    if tests::PRETEND_NO_GROUPS.load(std::sync::atomic::Ordering::Relaxed) {
+        return false;
+    }
+    *SUPPORTED
+        .get_or_init(|| pidfd_signal_group(pidfd.as_fd(), GroupSignal::Probe) != Err(Errno::INVAL))
 }
 
 /// `pidfd_send_signal` with `PIDFD_SIGNAL_PROCESS_GROUP` (Linux 6.9; EINVAL before).
@@ -297,10 +313,6 @@ pub(super) fn detach() -> io::Result<()> {
 fn posix_spawn(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Pid, Errno> {
     let actions = Actions::new(command, stdio)?;
     let attributes = Attributes::new()?;
-    let pointers = |strings: &[CString]| -> Vec<*mut c_char> {
-        let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
-        pointers.chain([ptr::null_mut()]).collect()
-    };
     let (argv, envp) = (pointers(&command.argv), pointers(&command.envp));
     let mut pid = 0;
     // SAFETY: path, argv and envp are NUL-terminated strings in NULL-terminated arrays that
@@ -316,6 +328,37 @@ fn posix_spawn(command: &Command, stdio: [BorrowedFd<'_>; 3]) -> Result<Pid, Err
         )
     })?;
     Pid::from_raw(pid).ok_or(Errno::CHILD)
+}
+
+fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+    let pointers = strings.iter().map(|string| string.as_ptr().cast_mut());
+    pointers.chain([ptr::null_mut()]).collect()
+}
+
+/// Whether children can be started in a control group.
+pub(super) fn can_start_in(group: &OwnedFd) -> bool {
+    clone::is_possible(group.as_fd())
+}
+
+/// Where nobody has tried `clone3`, no child is started in a group.
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod clone {
+    use super::{BorrowedFd, Command, Errno, Pid};
+
+    pub(super) fn spawn(
+        _command: &Command,
+        _stdio: [BorrowedFd<'_>; 3],
+        _group: BorrowedFd<'_>,
+    ) -> Option<Result<Pid, Errno>> {
+        None
+    }
+
+    pub(super) fn is_possible(_group: BorrowedFd<'_>) -> bool {
+        false
+    }
 }
 
 fn check(result: i32) -> Result<(), Errno> {

@@ -34,7 +34,7 @@ use super::process::{Child, GroupSignal};
 use super::scan::{self, Census};
 use super::spec::UnitSpec;
 use super::unit::{Part, Refusal, Unit};
-use super::watcher::{self, Containment};
+use super::watcher::Containment;
 
 /// How often things are looked at that no event tells: a dying group, a sweep, a busy executable.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -194,7 +194,7 @@ impl Reactor {
                 child.release();
                 self.orphans.remove(&key);
                 if self.watcher == Some(key) {
-                    watcher::report_start(exit);
+                    self.containment.report_start(exit);
                 }
             }
             return;
@@ -291,7 +291,11 @@ impl Reactor {
                 self.owners.insert(owner, Owner::Other(sink));
             }
             Command::Remove { owner } => self.remove(owner),
-            Command::Contain(_waiting) => self.contain(),
+            Command::Contain(answer) => {
+                self.contain();
+                // Whoever asked may have been interrupted meanwhile.
+                let _ = answer.send(self.containment.reach());
+            }
             Command::Submit { owner, unit, spec } => {
                 self.deliver();
                 self.with_driver(owner, |driver, processes| {
@@ -341,6 +345,7 @@ impl Reactor {
             self.signal(owner, unit, GroupSignal::Kill);
             self.timers.set((owner, unit), None);
             if let Some(live) = self.live(owner, unit) {
+                live.unit.clear_group();
                 marks.push(live.unit.mark.clone());
             }
             self.release(owner, unit);
@@ -401,8 +406,8 @@ impl Reactor {
         let (owner, id) = (wish.owner, wish.unit);
         let crowded = !self.units.is_empty();
         let last = limit::last(crowded);
-        let mark = self.mark.unit(key);
-        match Unit::start(id, &wish.spec, mark, &wish.captured, last) {
+        let (mark, group) = (self.mark.unit(key), self.containment.group_of_unit(key));
+        match Unit::start(id, &wish.spec, mark, group, &wish.captured, last) {
             Ok(unit) => {
                 let pid = unit.child.pid();
                 limit::restore_in(pid);
@@ -480,7 +485,7 @@ impl Reactor {
     fn adopt_watcher(&mut self, mut child: Child) {
         if let Some(exit) = child.try_exit() {
             child.release();
-            watcher::report_start(exit);
+            self.containment.report_start(exit);
             return;
         }
         let key = self.next_key;
@@ -527,16 +532,18 @@ impl Reactor {
             return;
         }
         let mut units = Vec::with_capacity(self.sweeping.len());
+        let mut marks = Vec::with_capacity(self.sweeping.len());
         for key in &self.sweeping {
             if let Some(live) = self.units.get(key) {
-                units.push((*key, live.owner, live.unit.id, live.unit.mark.clone()));
+                let was_populated = live.unit.clear_group();
+                units.push((*key, live.owner, live.unit.id, was_populated));
+                marks.push(live.unit.mark.clone());
             }
         }
         self.sweeping.clear();
-        let marks: Vec<Mark> = units.iter().map(|(.., mark)| mark.clone()).collect();
         let alive = scan::kill_marked(&marks, self.since);
-        for ((key, owner, unit, _), alive) in units.into_iter().zip(alive) {
-            if alive {
+        for ((key, owner, unit, was_populated), alive) in units.into_iter().zip(alive) {
+            if alive || was_populated {
                 self.sweeping.insert(key);
             } else {
                 self.facts.push_back((owner, Input::Swept { unit }));

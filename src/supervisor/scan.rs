@@ -158,9 +158,11 @@ fn belonging(
             if found.contains_key(&process.pid) {
                 continue;
             }
+            // A session that began outside of this process namespace has no number here.
+            let session = Some(process.session).filter(|session| *session != 0);
             let owner = found
                 .get(&process.parent)
-                .or_else(|| sessions.get(&process.session));
+                .or_else(|| sessions.get(&session?));
             if let Some(&mark) = owner {
                 found.insert(process.pid, mark);
                 sessions.insert(process.session, mark);
@@ -232,24 +234,33 @@ pub(super) fn kill_marked(marks: &[Mark], since: u64) -> Vec<bool> {
     Hunt::default().kill(marks, since).alive
 }
 
-/// Kills exactly this process: never one that was given its number in the meantime.
+/// Kills exactly this process.
+pub(super) fn kill(process: &Process) {
+    let is_it = |now: Process| now.start == process.start;
+    kill_if(process.pid, || {
+        self::process(process.pid).is_some_and(is_it)
+    });
+}
+
+/// Kills the process that has this number, if it is the one that is meant: it is asked while the
+/// process is held, so that a later one with its number is never killed for it.
 #[cfg(target_os = "linux")]
-fn kill(process: &Process) {
+pub(super) fn kill_if(pid: u32, is_it: impl FnOnce() -> bool) {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-    let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return;
     };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
         return;
     };
-    if self::process(process.pid).is_some_and(|now| now.start == process.start) {
+    if is_it() {
         let _ = pidfd_send_signal(&pidfd, Signal::KILL);
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn kill(_process: &Process) {}
+pub(super) fn kill_if(_pid: u32, _is_it: impl FnOnce() -> bool) {}
 
 #[cfg(test)]
 mod tests {

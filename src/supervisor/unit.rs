@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::cgroup::UnitGroup;
 use super::command::{self, Command};
 use super::event::{Input, OutputStream, SpawnError, UnitId};
 use super::mark::Mark;
@@ -34,6 +35,8 @@ pub(super) struct Unit {
     pub(super) id: UnitId,
     pub(super) child: Child,
     pub(super) mark: Mark,
+    /// Where the child and all that it starts live, if there are such groups.
+    group: Option<UnitGroup>,
     stdout: Output,
     stderr: Output,
     feed: Feed,
@@ -70,6 +73,7 @@ impl Unit {
         id: UnitId,
         spec: &Arc<UnitSpec>,
         mark: Mark,
+        group: Option<UnitGroup>,
         captured: &Captured,
         last: RawFd,
     ) -> Result<Self, Refusal> {
@@ -95,7 +99,9 @@ impl Unit {
         if descriptors.iter().any(|taken| taken.as_raw_fd() >= last) {
             return Err(refuse(Errno::MFILE));
         }
-        let child = match Child::spawn(&command, descriptors) {
+        let inside = group.as_ref().and_then(UnitGroup::open);
+        let inside = inside.as_ref().map(AsFd::as_fd);
+        let child = match Child::spawn(&command, descriptors, inside) {
             Ok(child) => child,
             Err(Errno::TXTBSY) => return Err(Refusal::Busy),
             Err(errno) => return Err(refuse(errno)),
@@ -108,6 +114,7 @@ impl Unit {
             id,
             child,
             mark,
+            group,
             stdout: output(OutputStream::Stdout, stdout, &captured.stdout),
             stderr: output(OutputStream::Stderr, stderr, &captured.stderr),
             feed,
@@ -232,6 +239,11 @@ impl Unit {
         if !self.exit_reported || self.group_lives {
             self.child.signal_group(signal);
         }
+    }
+
+    /// Kills whoever is left in the unit's control group. Returns whether anybody was.
+    pub(super) fn clear_group(&self) -> bool {
+        self.group.as_ref().is_some_and(UnitGroup::kill)
     }
 
     /// Takes what is left in the pipes, closes everything, and hands the child back.

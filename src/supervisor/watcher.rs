@@ -5,8 +5,8 @@
 //! nothing that ends the program, its whole process group included, ends the watcher. While the
 //! program lives it sleeps.
 //!
-//! Kills only what carries the dead program's mark, descends from such a process, or shares a
-//! session with one.
+//! Kills only what is in the dead program's control group, carries its mark, descends from such a
+//! process, or shares a session with one ([`super::leftovers`]).
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -18,12 +18,13 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::cgroup::{Group, UnitGroup};
 use super::command::{self, Command};
-use super::event::{Exit, Moment, SpawnError};
+use super::event::{Exit, SpawnError};
 use super::mark::Mark;
 use super::process::{self, Child};
 use super::spec::UnitSpec;
-use super::{clock, scan, unit};
+use super::{leftovers, scan, unit};
 
 /// Names the watcher's executable, for hosts that keep it somewhere else.
 const VARIABLE: &str = "ORCHESTRATION_WATCHER";
@@ -31,14 +32,8 @@ const VARIABLE: &str = "ORCHESTRATION_WATCHER";
 /// The watcher's executable beside the program's own.
 const NAME: &str = "orchestration-watcher";
 
-/// How long the watcher looks for survivors.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
-
-/// How many looks in a row must find nobody.
-const CLEAN_LOOKS: u32 = 2;
+/// Set to `marks`, it makes the engine do without control groups.
+const REACH_VARIABLE: &str = "ORCHESTRATION_CONTAINMENT";
 
 static COMMAND: OnceLock<Vec<OsString>> = OnceLock::new();
 
@@ -65,10 +60,38 @@ pub(super) fn command() -> Vec<OsString> {
     vec![found.map_or_else(|| NAME.into(), PathBuf::into_os_string)]
 }
 
+/// Who is held when the program dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Everything that was started: it lives in a control group, which nobody can leave.
+    Group,
+    /// Everything but what has cleared its environment, leads a session of its own, and has no
+    /// ancestor left.
+    Marks,
+    /// Nobody: there is no watcher, or it could not find anything here.
+    Nobody,
+}
+
+impl Reach {
+    /// Its name for others.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Group => "cgroup",
+            Self::Marks => "marks",
+            Self::Nobody => "none",
+        }
+    }
+}
+
 /// The watcher of this program, before and after it was started.
 pub(super) struct Containment {
     /// What to start; `None` once that was tried.
     command: Option<UnitSpec>,
+    mark: Mark,
+    /// Whether control groups are wanted.
+    wants_group: bool,
+    group: Option<Group>,
+    has_watcher: bool,
 }
 
 impl Containment {
@@ -87,21 +110,63 @@ impl Containment {
         };
         Self {
             command: Some(command),
+            mark: mark.clone(),
+            wants_group: env::var_os(REACH_VARIABLE).is_none_or(|reach| reach != "marks"),
+            group: None,
+            has_watcher: false,
         }
     }
 
-    /// Starts the watcher, once. Without one the engine goes on, after one warning.
+    /// Starts the watcher, once, and makes the control group. Without a watcher the engine goes on,
+    /// after one warning.
     ///
     /// The child that is returned ends at once: the watcher itself goes on detached, so that a
     /// program which waits for all of its children does not wait for it.
     pub(super) fn start(&mut self) -> Option<Child> {
-        let spec = self.command.take()?;
+        let mut spec = self.command.take()?;
+        let group = self.wants_group.then(|| Group::of_program(&self.mark));
+        if let Some(group) = group.flatten() {
+            spec.args.push(group.folder().into());
+            self.group = Some(group);
+        }
         match start(&spec) {
-            Ok(child) => Some(child),
+            Ok(child) => {
+                self.has_watcher = true;
+                Some(child)
+            }
             Err(reason) => {
-                warn(&reason.to_string());
+                self.give_up(&reason.to_string());
                 None
             }
+        }
+    }
+
+    /// Looks how the child ended that was to go on detached as the watcher.
+    pub(super) fn report_start(&mut self, exit: Exit) {
+        if exit != Exit::Code(0) {
+            self.give_up(&format!("it ended with {}", exit.code()));
+        }
+    }
+
+    /// There is no watcher, so nobody would remove the control group.
+    fn give_up(&mut self, reason: &str) {
+        tracing::warn!(%reason, "no watcher: if this program is killed, its children live on");
+        self.has_watcher = false;
+        if let Some(group) = self.group.take() {
+            group.remove();
+        }
+    }
+
+    /// The control group for a unit, where there are such groups.
+    pub(super) fn group_of_unit(&self, serial: u64) -> Option<UnitGroup> {
+        self.group.as_ref()?.of_unit(serial)
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        match (self.has_watcher, &self.group) {
+            (true, Some(_)) => Reach::Group,
+            (true, None) if cfg!(target_os = "linux") => Reach::Marks,
+            _ => Reach::Nobody,
         }
     }
 }
@@ -110,24 +175,13 @@ fn start(spec: &UnitSpec) -> Result<Child, SpawnError> {
     let command = Command::prepare(spec, None)?;
     let refused = |errno| command::explain(errno, spec);
     let null = unit::null_device().map_err(refused)?;
-    Child::spawn(&command, [null.as_fd(), null.as_fd(), null.as_fd()]).map_err(refused)
-}
-
-/// Looks how the child ended that was to go on detached as the watcher.
-pub(super) fn report_start(exit: Exit) {
-    if exit != Exit::Code(0) {
-        warn(&format!("it ended with {}", exit.code()));
-    }
-}
-
-fn warn(reason: &str) {
-    tracing::warn!(%reason, "no watcher: if this program is killed, its children live on");
+    Child::spawn(&command, [null.as_fd(), null.as_fd(), null.as_fd()], None).map_err(refused)
 }
 
 /// The watcher's whole life. Returns its exit code: 0 when nothing of the program is left.
 ///
-/// `args` are the watched program's process id, its start time and its mark; [`Pool`] adds them
-/// to the command of [`set_watcher_command`].
+/// `args` are the watched program's process id, its start time, its mark and, where it has one, its
+/// control group; [`Pool`] adds them to the command of [`set_watcher_command`].
 ///
 /// [`Pool`]: super::Pool
 /// [`set_watcher_command`]: super::set_watcher_command
@@ -136,25 +190,36 @@ pub fn main<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> u8 {
         .into_iter()
         .map(|arg| arg.as_ref().to_owned())
         .collect();
-    let Some((pid, start, mark)) = parse(&words) else {
+    let Some((pid, start, mark, group)) = parse(&words) else {
         return 64;
     };
     if process::detach().is_err() {
         return 71;
     }
     process::block_signals();
-    wait_for_end(pid, start);
-    u8::from(!end_everything(&mark, start))
+    u8::from(!watch(pid, start, &mark, group.as_slice()))
 }
 
-fn parse(words: &[OsString]) -> Option<(u32, u64, Mark)> {
+/// Waits for the program's end, and ends what is left. Returns whether nothing is.
+pub(super) fn watch(pid: u32, start: u64, mark: &Mark, groups: &[Group]) -> bool {
+    wait_for_end(pid, start);
+    leftovers::end(mark, start, groups)
+}
+
+fn parse(words: &[OsString]) -> Option<(u32, u64, Mark, Option<Group>)> {
+    let (words, group) = words.split_at_checked(3)?;
     let [pid, start, mark] = words else {
         return None;
     };
+    let mark = Mark::parse(mark)?;
+    let group = group
+        .first()
+        .and_then(|folder| Group::parse(folder.as_ref(), &mark));
     Some((
         pid.to_str()?.parse().ok()?,
         start.to_str()?.parse().ok()?,
-        Mark::parse(mark)?,
+        mark,
+        group,
     ))
 }
 
@@ -200,27 +265,6 @@ fn is_alive(pid: u32, _start: u64) -> bool {
         .ok()
         .and_then(rustix::process::Pid::from_raw);
     pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
-}
-
-/// Kills until nobody is left; false where somebody outlived the watcher's patience.
-fn end_everything(mark: &Mark, since: u64) -> bool {
-    let deadline: Moment = clock::now() + PATIENCE;
-    let mut clean = 0;
-    let mut hunt = scan::Hunt::default();
-    while clean < CLEAN_LOOKS {
-        let found = hunt.kill(std::slice::from_ref(mark), since);
-        match (found.alive == [true], found.is_certain) {
-            (true, _) => clean = 0,
-            (false, true) => clean += 1,
-            // Strangers that come and go may make a look doubtful; that is no find.
-            (false, false) => {}
-        }
-        if clock::now() >= deadline {
-            return clean > 0;
-        }
-        wait(None, Some(PAUSE));
-    }
-    true
 }
 
 /// Sleeps until the descriptor is readable, for at most so long.

@@ -1,6 +1,9 @@
 //! Nothing that a program started outlives it, however it ends.
 //!
-//! The program is this test binary, started again to run [`host`] alone.
+//! The program is this test binary, started again to run [`host`] alone. Here the marks hold what it
+//! started; in [`groups`] a control group does.
+
+mod groups;
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use orchestration::supervisor::{
-    EngineError, Outcome, Pool, UnitEvent, UnitSpec, run_command, set_watcher_command,
+    EngineError, Outcome, Pool, UnitEvent, UnitSpec, own_mark, run_command, set_watcher_command,
 };
 
 /// Where the host's children write their process ids, one a line.
@@ -18,6 +21,12 @@ const PIDS: &str = "CONTAINMENT_PIDS";
 
 /// What the host does once its children run.
 const THEN: &str = "CONTAINMENT_THEN";
+
+/// What the host's children are.
+const SCRIPT: &str = "CONTAINMENT_SCRIPT";
+
+/// The host writes its mark there.
+const MARK: &str = "CONTAINMENT_MARK";
 
 /// Four processes that ignore polite signals: a child, one in its group, one in a session of its
 /// own, and one in a session of its own without our mark.
@@ -37,7 +46,9 @@ fn host() {
     let watcher = env!("CARGO_BIN_EXE_orchestration-watcher");
     set_watcher_command(vec![OsString::from(watcher)]);
     let pool = Pool::new(None).unwrap();
-    pool.submit(UnitSpec::new("/bin/sh").args(["-c", CHILDREN]))
+    fs::write(std::env::var_os(MARK).unwrap(), own_mark().unwrap()).unwrap();
+    let script = std::env::var(SCRIPT).unwrap();
+    pool.submit(UnitSpec::new("/bin/sh").args(["-c".into(), script]))
         .unwrap();
     if std::env::var_os(THEN).is_some_and(|then| then == "exit") {
         await_pids(Path::new(&std::env::var_os(PIDS).unwrap()));
@@ -49,6 +60,10 @@ fn host() {
 }
 
 fn start_host(pids: &Path, then: &str) -> Child {
+    start_contained_host(pids, then, "marks", CHILDREN)
+}
+
+fn start_contained_host(pids: &Path, then: &str, reach: &str, script: &str) -> Child {
     #[expect(
         clippy::disallowed_methods,
         reason = "the host must not be a child of the engine"
@@ -58,6 +73,9 @@ fn start_host(pids: &Path, then: &str) -> Child {
     command
         .env(PIDS, pids)
         .env(THEN, then)
+        .env(SCRIPT, script)
+        .env(MARK, pids.with_extension("mark"))
+        .env("ORCHESTRATION_CONTAINMENT", reach)
         .env("RUST_TEST_THREADS", "2");
     command
         .stdin(Stdio::null())
@@ -70,7 +88,7 @@ fn pause() {
     run_command(UnitSpec::new("sleep").args(["0.02"])).unwrap();
 }
 
-/// The four process ids, once they are all there.
+/// The process ids, once they are all there.
 fn await_pids(path: &Path) -> Vec<String> {
     for _ in 0..500 {
         let text = fs::read_to_string(path).unwrap_or_default();

@@ -9,6 +9,7 @@ use super::super::event::{Input, Moment, UnitId};
 use super::super::output::Captured;
 use super::super::process::GroupSignal;
 use super::super::spec::UnitSpec;
+use super::super::watcher::Reach;
 
 /// Names a pool, or another owner of units, within one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,8 +32,8 @@ pub(in crate::supervisor) enum Command {
         owner: OwnerId,
         sink: FactSink,
     },
-    /// Makes sure that the watcher is there, and drops the sender once that was tried.
-    Contain(Sender<()>),
+    /// Makes sure that the watcher is there, and says how far it reaches.
+    Contain(Sender<Reach>),
     /// Ends whatever the owner still has, without another word about it.
     Remove {
         owner: OwnerId,
