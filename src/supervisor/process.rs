@@ -146,7 +146,9 @@ impl Child {
         if let Some(pidfd) = self.pidfd.as_ref().filter(|_| self.has_group_signals) {
             return pidfd_signal_group(pidfd.as_fd(), signal) != Err(Errno::SRCH);
         }
-        if self.reaped {
+        // The program may wait for any child, and reap this one before anybody here noticed.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        if self.reaped || rustix::process::waitid(self.wait_id(), look).is_err() {
             return false;
         }
         // SAFETY: kill touches no memory. The number is ours while the child is unreaped.
@@ -507,5 +509,7 @@ impl Drop for Attributes {
     }
 }
 
+#[cfg(test)]
+mod recycled;
 #[cfg(test)]
 mod tests;
