@@ -15,7 +15,9 @@ from pathlib import Path
 
 DEADLINE = 30
 GENERATIONS = 20
-KINDS = ("agent", "child", "grandchild", "session", "daemon", "scrubbed", "forking-0")
+ESCAPED = "escaped"
+"""Has no mark, no ancestor and a session of its own: only a control group holds it."""
+KINDS = ("agent", "child", "grandchild", "session", "daemon", "scrubbed", ESCAPED, "forking-0")
 MAY_FORK = "may fork"
 """Once this file is there, the one that forks while it is being killed begins to."""
 
@@ -68,10 +70,15 @@ def daemon(folder: Path) -> None:
     fork(live, folder, "daemon")
 
 
-def scrubbed(folder: Path) -> None:
+def scrubbed(folder: Path, kind: str = "scrubbed") -> None:
     """Lose the environment, and with it the mark, in a session of its own."""
     os.setsid()
-    os.execve(sys.executable, [sys.executable, "-IS", __file__, str(folder), "scrubbed"], {})
+    os.execve(sys.executable, [sys.executable, "-IS", __file__, str(folder), kind], {})
+
+
+def escaped(folder: Path) -> None:
+    """Do the same as a daemon."""
+    fork(scrubbed, folder, ESCAPED)
 
 
 def forking(folder: Path, generation: int) -> None:
@@ -89,7 +96,7 @@ def forking(folder: Path, generation: int) -> None:
 def main(folder: Path, *kinds: str) -> None:
     for kind in kinds:
         (live if kind in KINDS else stay)(folder, kind)
-    for body in (child, session, daemon, scrubbed):
+    for body in (child, session, daemon, scrubbed, escaped):
         fork(body, folder)
     fork(forking, folder, 0)
     live(folder, "agent")
