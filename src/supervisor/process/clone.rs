@@ -50,7 +50,7 @@ struct Birth {
 /// What a child does first, and last.
 type Entry = unsafe extern "C" fn(*mut Birth) -> !;
 
-/// Starts a command as [`super::posix_spawn`] does, but inside a group. `None` where the system
+/// Starts a command as [`super::spawn`] does, but inside a group. `None` where the system
 /// does not start anything in there.
 pub(super) fn spawn(
     command: &Command,
