@@ -13,14 +13,19 @@ use super::engine::{Engine, EngineError};
 use super::mark::Mark;
 use super::scan;
 
-/// How long something that forks while it is killed is followed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long something that forks while it is killed is followed. The watcher itself is to be gone
+/// five seconds after its program.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long is waited between two looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many looks in a row must find nobody.
-const CLEAN_LOOKS: u32 = 2;
+/// How many looks in a row must find nobody: two that are certain, or more where strangers come and
+/// go so fast that hardly any is.
+const CALM: u32 = 2 * CERTAIN;
+
+/// As how many doubtful looks a certain one counts.
+const CERTAIN: u32 = 15;
 
 fn program_lives(mark: &Mark) -> bool {
     let Some((pid, start)) = mark.program() else {
@@ -48,19 +53,18 @@ pub fn end_leftovers(mark: &str) -> bool {
 /// Returns whether nobody is left. What started before `since` does not belong to the mark.
 pub(super) fn end(mark: &Mark, since: u64, groups: &[Group]) -> bool {
     let deadline = clock::now() + PATIENCE;
-    let mut clean = 0;
+    let mut calm = 0;
     let mut hunt = scan::Hunt::default();
     let is_over = loop {
         let in_groups = groups.iter().filter(|group| group.kill()).count();
         let found = hunt.kill(std::slice::from_ref(mark), since);
         let is_alive = in_groups > 0 || found.alive == [true];
-        clean = match (is_alive, found.is_certain) {
+        calm = match (is_alive, found.is_certain) {
             (true, _) => 0,
-            (false, true) => clean + 1,
-            // Strangers that come and go may make a look doubtful; that is no find.
-            (false, false) => clean,
+            (false, true) => calm + CERTAIN,
+            (false, false) => calm + 1,
         };
-        if clean == CLEAN_LOOKS || clock::now() >= deadline {
+        if calm >= CALM || clock::now() >= deadline {
             break !is_alive;
         }
         #[expect(
