@@ -1,11 +1,20 @@
-"""What an orchestration came to: the content of ``summary.json`` as dataclasses."""
+"""What an orchestration came to: the content of ``summary.json`` as dataclasses.
+
+What notebooks and data frames need is loaded when they ask for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ._records import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+    from .timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,18 @@ class TaskReport(Record):
     follow_up_url: str | None = None
     worktree: str | None = None
     """The worktree that was kept, for a failure."""
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object] | tuple[str, object, object]]:
+        """For ``rich``: what is not known is left out."""
+        yield "agent_id", self.agent_id
+        yield "title", self.title
+        yield "status", self.status
+        yield "pr_number", self.pr_number, None
+        yield "error", self.error, None
+        yield "duration_seconds", self.duration_seconds
+        yield "attempts", self.attempts, 1
+        yield "lines_of_code", self.lines_of_code
+        yield "cost_usd", self.cost_usd, None
 
 
 @dataclass(frozen=True)
@@ -126,3 +147,72 @@ class Report(Record):
     """The change requests in the order in which they are best merged."""
     merge_conflicts: tuple[MergeConflict, ...] = ()
     """Those that do not merge by themselves; each pair was merged in memory."""
+
+    _repo: ClassVar[str | PathLike[str] | None] = None
+    """The repository that it ran in, for reports of this program; no part of the content."""
+
+    def to_dataframe(self) -> Any:
+        """The tasks as a ``pandas.DataFrame``: a row a task, a column a field.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        try:
+            import pandas  # type: ignore[import-not-found,import-untyped,unused-ignore]  # noqa: ICN001, PLC0415 - optional
+        except ImportError as error:
+            message = "a data frame needs pandas, which is not installed: pip install pandas"
+            raise ImportError(message) from error
+        columns = [field.name for field in fields(TaskReport)]
+        rows = [[getattr(task, column) for column in columns] for task in self.tasks]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def timeline(self, repo: str | PathLike[str] | None = None) -> Timeline:
+        """What each agent did, from when to when, from the journal in the repository.
+
+        Args:
+            repo: Any folder of the repository; by default that of the run, or the current folder.
+
+        Raises:
+            UsageError: it has no such orchestration, and a dry run has none anywhere.
+            EngineError: the journal cannot be read, or there is no repository.
+        """
+        from . import _core, watching  # noqa: PLC0415 - reports are read without an engine, too
+
+        repo = repo or self._repo or "."
+        if not self.orchestration_id:
+            error = _core.UsageError("a dry run has no timeline")
+            error.hint = "run the plan without dry_run"
+            raise error
+        return watching.find(_core.main_worktree(repo), self.orchestration_id).timeline()
+
+    def _ran_in(self, repo: str | PathLike[str]) -> Report:
+        """Remembers where it ran, which its content does not tell."""
+        object.__setattr__(self, "_repo", repo)
+        return self
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the agents over time or, where no journal is, how long each task took."""
+        from .page import notebook  # noqa: PLC0415 - for notebooks alone
+
+        return notebook.report(self, self._own_timeline())
+
+    def _own_timeline(self) -> Timeline | None:
+        from ._core import OrchestrationError  # noqa: PLC0415 - as in `timeline`
+
+        try:
+            return None if self._repo is None else self.timeline()
+        except (OrchestrationError, OSError):
+            return None
+
+    def __rich_repr__(self) -> Iterator[tuple[str, object] | tuple[str, object, object]]:
+        """For ``rich``: what it came to first, then one line a task."""
+        yield "orchestration_id", self.orchestration_id
+        yield "exit_code", self.exit_code
+        yield "successful", self.successful
+        yield "failed", self.failed
+        yield "duration_seconds", self.duration_seconds
+        yield "prs_created", list(self.prs_created)
+        yield "follow_up_issues", list(self.follow_up_issues)
+        yield "merge_order", list(self.merge_order), []
+        yield "merge_conflicts", list(self.merge_conflicts), []
+        yield "tasks", list(self.tasks)

@@ -8,6 +8,7 @@ sees to it that whatever was started is reaped before control goes back.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Run:
         self._native = _core.Orchestration(source, json.dumps(options), text)
         self._is_started = False
         self._cancels: deque[int] = deque()
+        self._repo = os.path.abspath(options.get("repo", "."))  # noqa: PTH100 - a text as it came
         self.dry_run = bool(options.get("dry_run"))
         self.repo: str = options.get("repo", ".")
 
@@ -161,7 +163,8 @@ class Run:
         Raises:
             OrchestrationError: the engine or the forge broke on the way.
         """
-        return Report.from_dict(json.loads(self._native.result()))
+        report = Report.from_dict(json.loads(self._native.result()))
+        return report._ran_in(self._repo)  # noqa: SLF001 - the one place that knows
 
 
 def orchestrate(

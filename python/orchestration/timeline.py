@@ -211,6 +211,12 @@ class Timeline(Record):
         """Seconds of work before a moment, gaps left out."""
         return at - sum(max(min(at, gap.to) - gap.from_, 0.0) for gap in self.gaps)
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        from .page import notebook  # noqa: PLC0415 - for notebooks alone
+
+        return notebook.timeline(self)
+
 
 def milliseconds(time: str | datetime) -> int:
     """A time (RFC 3339, in UTC where it ends with Z) as milliseconds since 1970."""
