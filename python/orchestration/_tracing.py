@@ -13,6 +13,7 @@ from .timeline import (
     Alive,
     Gap,
     Link,
+    Merging,
     Note,
     Pause,
     Span,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal
 
-    from .report import TaskReport
+    from .report import Report, TaskReport
 
 _Number = TypeVar("_Number", int, float)
 
@@ -168,6 +169,7 @@ class Trace:
         self._concurrency: list[Alive] = [Alive(0.0, 0)]
         self._alive: set[int] = set()
         self._notes: list[Note] = []
+        self._merging: Merging | None = None
         self._ended: str | None = None
         self._exit_code: int | None = None
         self._error: str | None = None
@@ -251,7 +253,7 @@ class Trace:
         """Another program goes on: what the one before was at had ended with it."""
         self._stop(before, "broken_off")
         self._gaps.append(Gap(before, self._at, event.retry))
-        self._ended = self._exit_code = self._error = None
+        self._ended = self._exit_code = self._error = self._merging = None
         for rerun in event.tasks:
             task = self._task(rerun.agent)
             task.status, task.error, task.timed_out, task.seconds = "pending", None, False, 0.0
@@ -263,6 +265,7 @@ class Trace:
             self._stop(self._at, "broken_off")
             return
         self._stop(self._at, "cancelled")
+        self._merging = _merging(event.summary)
         for row in event.summary.tasks:
             self._task(int(row.agent_id.rpartition("-")[2])).settle(row)
 
@@ -344,7 +347,16 @@ class Trace:
             gaps=tuple(self._gaps),
             concurrency=tuple(self._concurrency),
             notes=tuple(self._notes),
+            merging=self._merging,
         )
+
+
+def _merging(report: Report) -> Merging | None:
+    if not report.merge_order or report.context is None:
+        return None
+    context = report.context
+    order, conflicts = report.merge_order, report.merge_conflicts
+    return Merging(context.base, order, conflicts, context.merge_problem)
 
 
 def _sum(numbers: list[_Number | None]) -> _Number | None:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from ._records import Record
+from .report import MergeConflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,6 +102,21 @@ class Note(Record):
 
 
 @dataclass(frozen=True)
+class Merging(Record):
+    """What came of merging the change requests in memory."""
+
+    NESTED: ClassVar = {"conflicts": MergeConflict}
+
+    base: str
+    order: tuple[int, ...]
+    """The change requests in the order in which they are best merged."""
+    conflicts: tuple[MergeConflict, ...]
+    """Those that do not merge by themselves."""
+    problem: str | None
+    """Why not everything was tried."""
+
+
+@dataclass(frozen=True)
 class TaskTimeline(Record):
     """One task over time."""
 
@@ -148,6 +164,7 @@ class Timeline(Record):
         "gaps": Gap,
         "concurrency": Alive,
         "notes": Note,
+        "merging": Merging,
     }
 
     orchestration: str
@@ -187,6 +204,8 @@ class Timeline(Record):
     gaps: tuple[Gap, ...]
     concurrency: tuple[Alive, ...]
     notes: tuple[Note, ...]
+    merging: Merging | None
+    """How to merge what came of it, once it is over."""
 
     @classmethod
     def from_events(cls, events: Iterable[Event], *, now: datetime | None = None) -> Timeline:

@@ -59,14 +59,23 @@ class Run:
         usage = {"input_tokens": read, "output_tokens": written, "cost_usd": cost}
         self(at, "agent_usage", agent=agent, **usage)
 
-    def finish(self, at: float, exit_code: int, *rows: dict[str, Any]) -> None:
-        """The end, with a summary of which the rows alone matter here."""
+    def finish(self, at: float, exit_code: int, *rows: dict[str, Any], **summed: Any) -> None:
+        """The end, with a summary of which the rows and what is given matter here."""
         empty = dict.fromkeys(REPORT, 0) | {"prs_created": [], "follow_up_issues": []}
-        summary = {**empty, "orchestration_id": "", "exit_code": exit_code, "tasks": rows}
+        head = {"orchestration_id": "", "exit_code": exit_code, "context": CONTEXT}
+        summary = {**empty, **head, "tasks": rows, **summed}
         self(at, "orchestration_finished", exit_code=exit_code, summary=summary)
 
 
 BATCH = {"batch": 1, "batches": 1, "batch_size": None, "interval": 30}
+
+CONTEXT = {
+    **dict.fromkeys(("title", "source", "logs", "summary_path"), ""),
+    **dict.fromkeys(("wall_seconds", "sequential_seconds", "peak_concurrency", "threshold"), 0),
+    "base": "main",
+    "local": True,
+    "interrupted": False,
+}
 
 REPORT = (
     *("master_issue", "total_sub_tasks", "successful", "failed", "duration_seconds"),

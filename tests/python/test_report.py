@@ -33,13 +33,13 @@ def test_a_run_becomes_a_page_whose_links_lead_somewhere(place):
     assert "&lt;b&gt;Working&lt;/b&gt;" in text
     assert "<b>Working" not in text
     links = hrefs(page)
-    assert len(links) == 5  # the issue, an issue for each task, a change request, a diagnosis
+    assert len(links) == 6  # the issue, one a task, a change request, twice, a diagnosis
     assert [link for link in links if not (page.parent / link).is_file()] == []
 
     elsewhere = place.root.parent / "a folder" / "spring.html"
     elsewhere.parent.mkdir()
     assert place.run("report", "local#1", "--output", str(elsewhere)).out == f"{elsewhere}\n"
-    assert len(hrefs(elsewhere)) == 5
+    assert len(hrefs(elsewhere)) == 6
     assert [link for link in hrefs(elsewhere) if not (elsewhere.parent / link).is_file()] == []
     assert place.git("status", "--porcelain") == "?? plan.md"
 

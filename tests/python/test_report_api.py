@@ -128,7 +128,8 @@ def test_a_picture_of_nothing_has_no_figure():
 def test_rich_shows_the_outcome_first():
     told = list(report(row(1)).__rich_repr__())
     assert told[:3] == [("orchestration_id", ""), ("exit_code", 0), ("successful", 1)]
-    (task,) = dict(told)["tasks"]
+    name, (task,) = told[-1]
+    assert name == "tasks"
     assert ("error", None, None) in list(task.__rich_repr__())
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from made_up import BEGAN, Run, many
+from made_up import BEGAN, Run, many, row
 from playwright.sync_api import sync_playwright
 from tests.support.chromium import executable, needs_chromium
 
@@ -240,7 +240,7 @@ def test_two_hundred_agents_stay_small_and_quick(look):
     content = render(over_time, logs(over_time))
     assert len(content.encode()) < 1_500_000
     page = look(content)
-    assert page.evaluate("performance.now()") < 10_000
+    assert page.evaluate("document.querySelectorAll('*').length") < 30_000
     page.get_by_role("searchbox").fill("the 77th")
     assert page.locator("#found").inner_text() == "1 of 200"
     assert page.locator(".rows .row:visible").count() == 1
@@ -248,6 +248,23 @@ def test_two_hundred_agents_stay_small_and_quick(look):
     page.get_by_role("searchbox").fill("")
     page.get_by_role("combobox").select_option("failed")
     assert page.locator("#found").inner_text() == "34 of 200"
+
+
+def test_the_page_says_in_which_order_to_merge(look):
+    run = many(3)
+    conflicts = [
+        {"pr": 503, "other_pr": 501, "files": [f"shelf {n}<b>.py" for n in range(7)]},
+        {"pr": 503, "other_pr": None, "files": ["a.py"]},
+    ]
+    run.finish(9300, 1, row(1), row(3), merge_order=[501, 503], merge_conflicts=conflicts)
+    over_time = Timeline.from_events(run)
+    page = look(render(over_time, {}))
+    order = page.get_by_role("region", name="Merge order")
+    assert order.locator(".order a").all_inner_texts() == ["PR #501", "PR #503"]
+    both, base = order.locator(".conflicts li").all_inner_texts()
+    assert both.startswith("PR #503 and PR #501 collide in shelf 0<b>.py, shelf 1<b>.py")
+    assert both.endswith("and 2 more: merge one, then bring the other up to date.")
+    assert base == "PR #503 collides with main in a.py: bring it up to date first."
 
 
 def test_bars_stand_where_the_time_was(look):

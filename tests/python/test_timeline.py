@@ -7,7 +7,8 @@ import pytest
 from made_up import BEGAN, Run, many, row
 
 from orchestration.events import Event
-from orchestration.timeline import Alive, Gap, Pause, Span, Timeline
+from orchestration.report import MergeConflict
+from orchestration.timeline import Alive, Gap, Merging, Pause, Span, Timeline
 
 
 def over_time(run, seconds=None):
@@ -165,6 +166,16 @@ def test_a_clock_that_was_set_back_and_unknown_events_break_nothing():
     assert timeline.seconds == 101.0
     assert [task.title for task in timeline.tasks] == ["Add a", "Agent-7"]
     assert all(span.from_ <= span.to for task in timeline.tasks for span in task.spans)
+
+
+def test_a_retry_forgets_how_to_merge():
+    run = Run("Add a", "Add b")
+    conflict = {"pr": 501, "other_pr": 502, "files": ["shop.py"]}
+    run.finish(9, 0, row(1), row(2), merge_order=[502, 501], merge_conflicts=[conflict])
+    merging = over_time(run).merging
+    assert merging == Merging("main", (502, 501), (MergeConflict(501, 502, ("shop.py",)),), None)
+    run(20, "orchestration_resumed", retry=True, successful=1, total=2, tasks=[])
+    assert over_time(run).merging is None
 
 
 def test_a_timeline_is_read_back_from_its_json():

@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
-from . import details, figures, headline, tables
+from . import details, figures, headline, merging, tables
 from .markup import text
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def render(timeline: Timeline, logs: Mapping[int, Sequence[str]], *, root: str =
         summary=headline.summary(timeline),
         timeline=figures.timeline(timeline),
         outcomes=tables.outcomes(timeline, root),
+        merging=merging.merging(timeline, root) or "",
         comparison=figures.comparison(timeline),
         costs=tables.costs(timeline),
         details=details.details(timeline, logs),
