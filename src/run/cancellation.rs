@@ -77,7 +77,7 @@ impl Cancellation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::record::tests_support::{spec, start};
+    use crate::run::facts::tests_support::{spec, start};
 
     fn state(orchestration: &str, engine: &str) -> State {
         let mut start = start(vec![spec(1, "a")]);

@@ -20,10 +20,10 @@ use crate::world::Workplace;
 use crate::world::real::Steps;
 
 use super::earlier;
+use super::facts::Start;
 use super::interruption::Interruption;
 use super::lock::{Lock, holder};
 use super::prepare::user_git;
-use super::record::Start;
 use super::remains::{Judgement, Remains, Safe, Worktree, is_over};
 use super::remote::Clone;
 use super::state::{State, Task};

@@ -12,13 +12,14 @@ use crate::error::{Error, Kind, Result};
 use crate::supervisor::{CancelReason, OutputStream, UnitEvent, UnitId};
 use crate::world::{Completion, Fact, Log, World};
 
+use super::facts::Start;
 use super::failure::{ErrorType, Failure, Stage};
 use super::hearing::{Hearing, Said};
 use super::journal;
 use super::machine::{decide, pause_is_over};
 use super::operation::{Site, Step};
 use super::publish::publish;
-use super::record::{Body, Class, Intent, Record, Start, VERSION};
+use super::record::{Body, Class, Intent, Record, VERSION};
 use super::resumption::Resumption;
 use super::state::State;
 use super::status::status_file;

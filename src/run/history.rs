@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::record::TaskSpec;
+use super::facts::TaskSpec;
 use super::state::State;
 use super::summary::Summary;
 
@@ -75,7 +75,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::record::tests_support::{spec, start};
+    use crate::run::facts::tests_support::{spec, start};
     use crate::run::state::Step;
 
     /// An orchestration of tasks that succeeded or not, which ended with an exit code or not.

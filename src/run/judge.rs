@@ -10,9 +10,9 @@ use crate::forge::{ForgeError, Issue, Reply, Request, State};
 use crate::plan::{self, IssueRef, Plan, Target, Tree, Validation, Verdict};
 use crate::workspace::{Base, Workspace};
 
+use super::facts::Start;
 use super::origin::{Origin, unexpected};
 use super::prepare::parse;
-use super::record::Start;
 
 /// The tasks, and what is known of them.
 pub(super) struct Judged {

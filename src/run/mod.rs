@@ -14,7 +14,7 @@
 //! | [`remains`] | what tasks left behind, and which of it is safe to remove | yes |
 //! | [`clean`] | looks at it, and removes that | no |
 //! | [`earlier`] | where the journals of earlier ones are | no |
-//! | [`record`], [`publish`] | the journal's vocabulary, and its projection to public events | yes |
+//! | [`record`], [`facts`], [`publish`] | the journal's vocabulary, what it speaks of, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
 //! | [`state`], [`task`] | the fold of the journal | yes |
 //! | [`outcome`] | what it has come to: exit code, summary, timeline | yes |
@@ -37,6 +37,7 @@ pub mod clean;
 pub mod driver;
 pub mod earlier;
 pub mod event;
+pub mod facts;
 pub mod failure;
 pub mod handle;
 pub mod hearing;

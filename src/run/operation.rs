@@ -409,7 +409,7 @@ impl Site {
 
     /// A site of which nothing exists.
     #[cfg(test)]
-    pub(crate) fn for_simulation(start: &super::record::Start) -> Self {
+    pub(crate) fn for_simulation(start: &super::facts::Start) -> Self {
         let layout = Layout::beside(std::path::Path::new("/sim/repository"));
         let agent = Some(&*start.settings.agent);
         let agent = Agent::resolve(agent, None, None, None, None).unwrap();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-use super::record::Settings;
+use super::facts::Settings;
 
 /// Options as they are given, before defaults and variables.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

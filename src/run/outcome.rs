@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
+use super::facts::Filed;
 use super::failure::{ErrorType, Failure, Stage};
-use super::record::Filed;
 use super::state::State;
 use super::summary::{Context, MergeConflict, Summary, TaskStatus, TaskSummary};
 use super::task::{Span, Task, seconds};

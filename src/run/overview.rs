@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::report::text::duration;
 use crate::report::untrusted::inline_terminal;
 
+use super::facts::Start;
 use super::failure::{ErrorType, Failure, Stage};
 use super::publish::rfc3339;
-use super::record::Start;
 use super::resumption::Which;
 use super::state::{State, Task};
 use super::status;
@@ -281,8 +281,9 @@ fn capitalized(agent: &str) -> String {
 mod tests {
     use super::*;
     use crate::agent::stream::Usage;
-    use crate::run::record::tests_support::{spec, start};
-    use crate::run::record::{Filed, Intent};
+    use crate::run::facts::Filed;
+    use crate::run::facts::tests_support::{spec, start};
+    use crate::run::record::Intent;
     use crate::run::state::Step;
 
     const BEGAN: i64 = 1_764_590_400_000;

@@ -3,7 +3,8 @@
 //! Pure. Nothing is published but what a record says, and each record gives one event at most.
 
 use super::event::{Event, EventKind, IssueRole, SCHEMA_VERSION};
-use super::record::{Body, Record, Start};
+use super::facts::Start;
+use super::record::{Body, Record};
 
 /// The public event that a record is seen as, if it is.
 ///

@@ -110,8 +110,8 @@ fn shown(files: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::facts::tests_support::{spec, start};
     use crate::run::failure::{Failure, Stage};
-    use crate::run::record::tests_support::{spec, start};
     use crate::run::state::State;
 
     fn remains() -> Remains {

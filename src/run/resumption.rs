@@ -6,8 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Settings;
 use super::failure::{ErrorType, Failure};
-use super::record::Settings;
 use super::state::{Previous, State, Step, Task};
 
 /// An orchestration is taken up again.

@@ -5,9 +5,10 @@
 
 use crate::agent::stream::Usage;
 
+use super::facts::{Again, Start, UnitEnd};
 use super::failure::{ErrorType, Failure, Stage};
 use super::merging::Merges;
-use super::record::{Again, Body, Intent, Record, Start, UnitEnd};
+use super::record::{Body, Intent, Record};
 pub use super::task::{Previous, Span, Step, Task};
 use super::unit::Role;
 

@@ -129,9 +129,9 @@ pub(super) fn progress(task: &Task) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::facts::Filed;
+    use crate::run::facts::tests_support::{spec, start};
     use crate::run::failure::{ErrorType, Failure, Stage};
-    use crate::run::record::Filed;
-    use crate::run::record::tests_support::{spec, start};
 
     fn state() -> State {
         let mut state = State::new(start(vec![spec(1, "Add the cart")]), 1_764_590_400_000);

@@ -4,8 +4,9 @@
 
 use crate::agent::stream::Usage;
 
+use super::facts::{Filed, Proof, TaskSpec};
 use super::failure::Failure;
-use super::record::{Filed, Intent, Proof, TaskSpec};
+use super::record::Intent;
 use super::unit::Role;
 
 /// How far a task has come: the last step that is behind it.

@@ -10,9 +10,10 @@ use crate::report::fixes;
 use crate::report::text::duration;
 use crate::supervisor::{CancelReason, Exit, Finished, Outcome};
 
+use super::facts::{Again, Settings, UnitEnd};
 use super::failure::{ErrorType, Failure, Stage};
 use super::hearing::Farewell;
-use super::record::{Again, Intent, Settings, UnitEnd};
+use super::record::Intent;
 
 /// What a unit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -241,7 +242,7 @@ mod tests {
     use crate::supervisor::{Captured, Moment, SpawnError, Times, UnitId};
 
     fn judged(role: Role, outcome: &Outcome, tail: &str) -> Option<(ErrorType, Stage, String)> {
-        let settings = crate::run::record::tests_support::settings();
+        let settings = crate::run::facts::tests_support::settings();
         let found = failure(role, outcome, tail, &settings)?;
         Some((found.error, found.stage, found.message))
     }
@@ -280,7 +281,7 @@ mod tests {
             },
             captured: Captured::default(),
         };
-        let settings = crate::run::record::tests_support::settings();
+        let settings = crate::run::facts::tests_support::settings();
         unit_end(
             Role::Agent,
             &finished,

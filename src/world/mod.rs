@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::error::Result;
 use crate::forge;
 use crate::run::event::Event;
+use crate::run::facts::{Filed, Proof};
 use crate::run::failure::Failure;
 use crate::run::merging::Merges;
-use crate::run::record::{Filed, Intent, Proof};
+use crate::run::record::Intent;
 use crate::supervisor::{CancelReason, UnitEvent, UnitId, UnitSpec};
 
 pub mod real;

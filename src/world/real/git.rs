@@ -12,9 +12,9 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 
 use crate::report::redact::Redactor;
+use crate::run::facts::{PATHS_KEPT, Proof};
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::merging::{Collision, Merges};
-use crate::run::record::{PATHS_KEPT, Proof};
 use crate::supervisor::{Commands, Limits, Newlines, Outcome, UnitSpec};
 use crate::workspace::answers::uncommitted;
 use crate::workspace::cli::{Git, GitCommand};

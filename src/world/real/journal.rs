@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::run::event::Event;
+use crate::run::facts::Start;
 use crate::run::journal::{self, Corrupt, Journal};
 use crate::run::publish::publish;
-use crate::run::record::{Body, Record, Start};
+use crate::run::record::{Body, Record};
 
 /// A journal that is being written.
 #[derive(Debug)]

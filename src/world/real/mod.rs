@@ -28,8 +28,9 @@ use crate::forge::{Forge, ForgeError, Reply};
 use crate::report::redact::Redactor;
 use crate::run::cancellation::Address;
 use crate::run::event::Event;
+use crate::run::facts::Filed;
 use crate::run::failure::{ErrorType, Failure, Stage};
-use crate::run::record::{Filed, Intent};
+use crate::run::record::Intent;
 use crate::supervisor::{CancelReason, Commands, Driver, Input, RealProcesses, UnitId, UnitSpec};
 use crate::workspace::cli::Git;
 

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::forge::{MarkerKind, Request};
 use crate::run::event::Event;
+use crate::run::facts::{Filed, Proof};
 use crate::run::failure::{ErrorType, Failure, Stage};
 use crate::run::merging::{Collision, Merges};
-use crate::run::record::{Filed, Intent, Proof};
+use crate::run::record::Intent;
 use crate::supervisor::{CancelReason, Driver, UnitId, UnitSpec};
 
 use self::clock::Clock;
