@@ -235,6 +235,13 @@ def test_a_phone_shows_all_of_it(look):
     assert page.evaluate(outside) == []
 
 
+def test_no_width_needs_scrolling_sideways(look):
+    page = look(page_of(9, mark="A title of some length that can be broken "))
+    for width in (320, 600, 768, 834, 1024, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_two_hundred_agents_stay_small_and_quick(look):
     over_time = timeline(200, workers=24)
     content = render(over_time, logs(over_time))

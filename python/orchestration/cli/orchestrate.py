@@ -13,6 +13,7 @@ Verbs:
   parallel-orchestrate clean       remove worktrees and branches that nobody needs
   parallel-orchestrate demo        watch five scripted agents at work
   parallel-orchestrate install     the slash command for Claude Code
+  parallel-orchestrate report      an orchestration as one page of HTML
   parallel-orchestrate status      how an orchestration stands, also after a crash
   parallel-orchestrate watch       what an orchestration prints
 

@@ -304,6 +304,7 @@ def _legend(over_time: Timeline) -> Html:
         ("agent failed", "Attempt that failed"),
         ("agent broken_off", "Attempt that was broken off"),
         ("verify success", "Verify command"),
+        ("verify failed", "Verify command that failed"),
         ("setup success", "Set-up, publishing"),
         ("band pause", "Pause"),
         ("band gap", "Nobody worked on it"),

@@ -52,7 +52,29 @@ def costs(timeline: Timeline) -> Html:
         element("summary", f"The other {words.plural(len(rest), 'task')}"),
         _table("What the other tasks cost", columns, rest, class_="costs"),
     )
-    return join([_table("What each task cost", columns, shown, class_="costs"), more or None])
+    dearest = _table("What each task cost", columns, shown, class_="costs")
+    return join([_key(), dearest, more or None])
+
+
+def _key() -> Html:
+    """What the parts of a bar of tokens are."""
+    kinds = [("read", "Tokens read, cached ones included"), ("written", "Tokens written")]
+    keys = [
+        element(
+            "li",
+            element(
+                "svg",
+                element("rect", width=22, height=10, y=2, rx=2, class_=kind),
+                width=22,
+                height=14,
+                aria_hidden="true",
+                class_="key",
+            ),
+            name,
+        )
+        for kind, name in kinds
+    ]
+    return element("ul", *keys, class_="legend", aria_label="Key to the tokens")
 
 
 def _table(caption: str, columns: Sequence[str], rows: Sequence[Html], **attributes: str) -> Html:
