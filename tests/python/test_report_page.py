@@ -296,6 +296,28 @@ def test_gaps_are_as_wide_however_long_they_were():
     assert 3 <= len(places) <= 7
 
 
+@pytest.mark.parametrize(
+    ("seconds", "exit_code", "says"),
+    [
+        (30, None, "Running for 30s: 1 of 2 tasks completed so far."),
+        (None, None, "Its process died, last heard of after 9s: 1 of 2 tasks completed."),
+        (None, 130, "Interrupted after 12s: 1 of 2 tasks completed (exit code 130)."),
+        (None, 1, "1 of 2 tasks completed in 12s (exit code 1)."),
+    ],
+    ids=["runs", "crashed", "interrupted", "failed"],
+)
+def test_the_first_sentence_says_how_it_stands(seconds, exit_code, says):
+    run = Run("Add a", "Add b")
+    run.begin(1, 0)
+    run.end(1, 8)
+    run.settle(1, 9, 9)
+    if exit_code is not None:
+        run.finish(12, exit_code, row(1), row(2, status="failed"))
+    now = None if seconds is None else BEGAN + timedelta(seconds=seconds)
+    page = render(Timeline.from_events(run, now=now), {})
+    assert f"<span>{says}</span>" in page
+
+
 def test_a_run_of_which_nothing_is_known_yet_has_a_page(look):
     over_time = Timeline.from_events(Run(), now=BEGAN)
     page = look(render(over_time, {}))

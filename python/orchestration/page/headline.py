@@ -91,7 +91,7 @@ def _verdict(timeline: Timeline) -> list[Html]:
         case "running":
             shape, sentence = "in_progress", f"Running for {at}: {done} so far."
         case "crashed":
-            shape, sentence = "broken_off", f"Its process died after {at}: {done}."
+            shape, sentence = "broken_off", f"Its process died, last heard of after {at}: {done}."
         case "interrupted":
             shape, sentence = "broken_off", f"Interrupted after {at}: {done}{code}."
         case _ if timeline.error is not None:
