@@ -18,14 +18,18 @@ pub mod agent {
 #[path = "../../src/report"]
 pub mod report {
     pub mod text;
+    pub mod timeline;
     pub mod untrusted;
 }
 
 #[path = "../../src/run"]
 pub mod run {
     pub mod event;
+    pub mod facts;
     pub mod failure;
     pub mod journal;
+    pub mod merging;
+    pub mod outcome;
     pub mod overview;
     pub mod publish;
     pub mod record;
@@ -33,6 +37,7 @@ pub mod run {
     pub mod state;
     pub mod status;
     pub mod summary;
+    pub mod task;
 }
 
 #[path = "../../src/forge/github"]

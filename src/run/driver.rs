@@ -12,6 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::supervisor::{CancelReason, OutputStream, UnitEvent, UnitId};
 use crate::world::{Completion, Fact, Log, World};
 
+use super::facts::Role;
 use super::facts::Start;
 use super::failure::{ErrorType, Failure, Stage};
 use super::hearing::{Hearing, Said};
@@ -24,7 +25,7 @@ use super::resumption::Resumption;
 use super::state::State;
 use super::status::status_file;
 use super::summary::Summary;
-use super::unit::{Role, ended_well, unit_end};
+use super::unit::{ended_well, unit_end};
 
 /// How an orchestration came out.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,11 +2,14 @@
 //!
 //! Pure data, kept in journals: a field that is added needs a default.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::agent::stream::Usage;
 
 use super::failure::Failure;
+use super::record::Intent;
 
 /// The settings of one orchestration, as they were when it began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +143,39 @@ impl Proof {
     /// At least one commit, and a difference outside our own files.
     pub const fn shows_work(&self) -> bool {
         self.commits > 0 && self.files > 0
+    }
+}
+
+/// What a unit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// The setup command in a fresh worktree.
+    Setup,
+    /// The coding agent.
+    Agent,
+    /// The verify command.
+    Verify,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Setup => "setup",
+            Self::Agent => "agent",
+            Self::Verify => "verify",
+        })
+    }
+}
+
+impl Role {
+    /// What the process is for that an intent starts, if it starts one.
+    pub const fn of(intent: Intent) -> Option<Self> {
+        match intent {
+            Intent::Setup { .. } => Some(Self::Setup),
+            Intent::StartAgent { .. } => Some(Self::Agent),
+            Intent::Verify { .. } => Some(Self::Verify),
+            _ => None,
+        }
     }
 }
 

@@ -22,9 +22,9 @@ use crate::supervisor::{Capture, Limits, Stdin, UnitSpec};
 use crate::workspace::{AGENT_STATUS_FILE, Layout, Master};
 use crate::world::{Operation, Workplace};
 
+use super::facts::Role;
 use super::record::{Body, Intent};
 use super::state::{State, Task};
-use super::unit::Role;
 
 /// Where an orchestration works, and with which agent.
 #[derive(Debug)]

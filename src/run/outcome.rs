@@ -3,11 +3,11 @@
 //! Pure.
 
 use super::facts::Filed;
+use super::facts::Role;
 use super::failure::{ErrorType, Failure, Stage};
 use super::state::State;
 use super::summary::{Context, MergeConflict, Summary, TaskStatus, TaskSummary};
 use super::task::{Span, Task, seconds};
-use super::unit::Role;
 use crate::report::timeline::{Bar, Look, Row, Timeline};
 
 impl State {

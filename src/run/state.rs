@@ -5,12 +5,12 @@
 
 use crate::agent::stream::Usage;
 
+use super::facts::Role;
 use super::facts::{Again, Start, UnitEnd};
 use super::failure::{ErrorType, Failure, Stage};
 use super::merging::Merges;
 use super::record::{Body, Intent, Record};
 pub use super::task::{Previous, Span, Step, Task};
-use super::unit::Role;
 
 /// One orchestration on its way.
 #[derive(Debug, Clone, PartialEq)]

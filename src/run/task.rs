@@ -4,10 +4,10 @@
 
 use crate::agent::stream::Usage;
 
+use super::facts::Role;
 use super::facts::{Filed, Proof, TaskSpec};
 use super::failure::Failure;
 use super::record::Intent;
-use super::unit::Role;
 
 /// How far a task has come: the last step that is behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,50 +3,16 @@
 //! Pure: the supervisor says how a process ended, and this says whether that is a failure, of
 //! which type and at which stage.
 
-use std::fmt;
-
 use crate::agent::stream::Verdict;
 use crate::report::fixes;
 use crate::report::text::duration;
 use crate::supervisor::{CancelReason, Exit, Finished, Outcome};
 
-use super::facts::{Again, Settings, UnitEnd};
+use super::facts::{Again, Role, Settings, UnitEnd};
 use super::failure::{ErrorType, Failure, Stage};
 use super::hearing::Farewell;
-use super::record::Intent;
-
-/// What a unit is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// The setup command in a fresh worktree.
-    Setup,
-    /// The coding agent.
-    Agent,
-    /// The verify command.
-    Verify,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Setup => "setup",
-            Self::Agent => "agent",
-            Self::Verify => "verify",
-        })
-    }
-}
 
 impl Role {
-    /// What the process is for that an intent starts, if it starts one.
-    pub const fn of(intent: Intent) -> Option<Self> {
-        match intent {
-            Intent::Setup { .. } => Some(Self::Setup),
-            Intent::StartAgent { .. } => Some(Self::Agent),
-            Intent::Verify { .. } => Some(Self::Verify),
-            _ => None,
-        }
-    }
-
     const fn stage(self) -> Stage {
         match self {
             Self::Setup | Self::Agent => Stage::Implementation,
