@@ -13,7 +13,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, Mode, OFlags};
 
 use super::mark::Mark;
 use super::{process, scan};
@@ -25,14 +25,21 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Makes one for a program; `None` where that cannot be, or nothing can be started in it.
-    pub(super) fn of_program(mark: &Mark) -> Option<Self> {
+    /// Where that of a program is to be made; `None` where it may make none.
+    pub(super) fn place_of_program(mark: &Mark) -> Option<PathBuf> {
         let own = own_group()?;
-        let name = name(mark);
-        let group = mounts().iter().find_map(|mount| {
-            let parent = mount.folder_of(&own).filter(|folder| is_cgroup(folder))?;
-            Self::make(parent.join(&name))
-        })?;
+        let folders = mounts()
+            .into_iter()
+            .filter_map(|mount| mount.folder_of(&own));
+        let mut parents = folders.filter(|folder| {
+            is_cgroup(folder) && rustix::fs::access(folder, Access::WRITE_OK).is_ok()
+        });
+        Some(parents.next()?.join(name(mark)))
+    }
+
+    /// Makes that of a program; `None` where nothing can be started in it.
+    pub(super) fn of_program(place: PathBuf) -> Option<Self> {
+        let group = Self::make(place)?;
         let is_usable = group
             .open()
             .is_some_and(|descriptor| process::can_start_in(&descriptor));
@@ -70,10 +77,9 @@ impl Group {
         found
     }
 
-    /// Takes that of the program with this mark from a command line.
+    /// Takes that of the program with this mark from a command line. It need not be made yet.
     pub(super) fn parse(folder: &Path, mark: &Mark) -> Option<Self> {
-        let is_it = folder.ends_with(name(mark)) && is_cgroup(folder);
-        is_it.then(|| Self {
+        folder.ends_with(name(mark)).then(|| Self {
             folder: folder.to_owned(),
         })
     }
@@ -81,10 +87,6 @@ impl Group {
     fn make(folder: PathBuf) -> Option<Self> {
         fs::create_dir(&folder).ok()?;
         Some(Self { folder })
-    }
-
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// What a child is started in.
@@ -277,22 +279,17 @@ mod tests {
     #[test]
     fn only_the_group_of_the_very_mark_is_taken_from_a_command_line() {
         let mark = Mark::new(7, 8, 9);
-        let folder = tempfile::tempdir().unwrap();
-        for name in [name(&mark), name(&Mark::new(7, 8, 10))] {
-            let path = folder.path().join(name);
-            fs::create_dir(&path).unwrap();
-            fs::write(path.join("cgroup.procs"), "").unwrap();
-        }
-        let parsed = |mark| Group::parse(&folder.path().join(name(&mark)), &Mark::new(7, 8, 9));
-        assert!(parsed(Mark::new(7, 8, 9)).is_some());
-        assert!(parsed(Mark::new(7, 8, 10)).is_none());
-        assert!(parsed(Mark::new(7, 8, 11)).is_none());
+        let parsed = |name: &str| Group::parse(&Path::new("/sys/fs/cgroup").join(name), &mark);
+        assert!(parsed(&name(&mark)).is_some());
+        assert!(parsed(&name(&Mark::new(7, 8, 10))).is_none());
+        assert!(parsed("").is_none());
     }
 
     #[test]
     fn where_a_group_cannot_be_killed_at_once_all_in_it_are() {
         let mark = Mark::new(1, 2, 3);
-        let Some(group) = Group::of_program(&mark) else {
+        let place = Group::place_of_program(&mark);
+        let Some(group) = place.and_then(Group::of_program) else {
             let note = b"SKIPPED a test of cgroup.rs: no control group can be made here\n";
             return std::io::stderr().write_all(note).unwrap();
         };
@@ -307,7 +304,7 @@ mod tests {
                 .unwrap()
         });
         let below = group.of_unit(1).unwrap();
-        for (folder, member) in [group.folder(), below.0.folder()].iter().zip(&members) {
+        for (folder, member) in [&group.folder, &below.0.folder].iter().zip(&members) {
             fs::write(folder.join("cgroup.procs"), member.id().to_string()).unwrap();
         }
         assert_eq!(Group::left_by(&mark)[0], group);
@@ -317,6 +314,6 @@ mod tests {
         }
         assert!(!group.kill());
         group.remove();
-        assert!(!group.folder().exists());
+        assert!(!group.folder.exists());
     }
 }

@@ -124,14 +124,16 @@ impl Containment {
     /// program which waits for all of its children does not wait for it.
     pub(super) fn start(&mut self) -> Option<Child> {
         let mut spec = self.command.take()?;
-        let group = self.wants_group.then(|| Group::of_program(&self.mark));
-        if let Some(group) = group.flatten() {
-            spec.args.push(group.folder().into());
-            self.group = Some(group);
-        }
+        let place = self
+            .wants_group
+            .then(|| Group::place_of_program(&self.mark));
+        let place = place.flatten();
+        spec.args.extend(place.clone().map(OsString::from));
         match start(&spec) {
             Ok(child) => {
                 self.has_watcher = true;
+                // Not before somebody is there who removes it.
+                self.group = place.and_then(Group::of_program);
                 Some(child)
             }
             Err(reason) => {
