@@ -94,22 +94,26 @@ def find(root: Path, name: str | None) -> Orchestration:
     Raises:
         UsageError: there is none.
     """
-    parallel = root / ".claude" / "runtime" / "parallel"
-    known = sorted(_all(*parallel.glob("*")), key=lambda one: one.began, reverse=True)
+    ones = sorted(known(root), key=lambda one: one.began, reverse=True)
     if name is None:
-        meant = sorted(known, key=lambda one: one.holder() is None)
+        meant = sorted(ones, key=lambda one: one.holder() is None)
     else:
         folders = _folders(name)
-        meant = [one for one in known if name == one.id or one.journal.parent.name in folders[:1]]
-        meant = meant or [one for one in known if one.journal.parent.name in folders]
+        meant = [one for one in ones if name == one.id or one.journal.parent.name in folders[:1]]
+        meant = meant or [one for one in ones if one.journal.parent.name in folders]
     if meant:
         return meant[0]
     error = _core.UsageError(f"no orchestration{f' of {name}' if name else ''} in {root}")
-    names = ", ".join(one.id for one in known[:5])
+    names = ", ".join(one.id for one in ones[:5])
     error.hint = (
         f"the latest are {names}" if names else "run one with: parallel-orchestrate plan.md"
     )
     raise error
+
+
+def known(root: Path) -> list[Orchestration]:
+    """All that there are, by the main worktree."""
+    return _all(*(root / ".claude" / "runtime" / "parallel").glob("*"))
 
 
 def running(root: Path) -> list[Orchestration]:
@@ -117,8 +121,9 @@ def running(root: Path) -> list[Orchestration]:
 
     Whose end is journalled is not among them, though its process may not be through yet.
     """
-    known = _all(*(root / ".claude" / "runtime" / "parallel").glob("*"))
-    held = sorted((one for one in known if one.holder() is not None), key=lambda one: -one.began)
+    held = sorted(
+        (one for one in known(root) if one.holder() is not None), key=lambda one: -one.began
+    )
     return [one for one in held if one.state() == "running"]
 
 
@@ -134,8 +139,7 @@ def issues(root: Path, name: str | None) -> list[Path]:
     """
     if name is not None:
         return [find(root, name).journal.parent]
-    known = _all(*(root / ".claude" / "runtime" / "parallel").glob("*"))
-    return sorted({one.journal.parent for one in known})
+    return sorted({one.journal.parent for one in known(root)})
 
 
 def _folders(name: str) -> list[str]:

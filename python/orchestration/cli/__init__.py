@@ -8,13 +8,25 @@ often than anything else.
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
 import click
 
-from . import cancel, clean, demo, install, orchestrate, report, status, watch
+from . import (
+    cancel,
+    clean,
+    completion,
+    demo,
+    install,
+    logs,
+    orchestrate,
+    report,
+    status,
+    watch,
+)
 from .console import Console, close_gaps, discard_output
 
 if TYPE_CHECKING:
@@ -28,8 +40,10 @@ SYSTEM_ERROR = 9
 VERBS: Mapping[str, click.Command] = {
     "cancel": cancel.command,
     "clean": clean.command,
+    "completion": completion.command,
     "demo": demo.command,
     "install": install.command,
+    "logs": logs.command,
     "report": report.command,
     "status": status.command,
     "watch": watch.command,
@@ -48,6 +62,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     close_gaps()
     args = list(sys.argv[1:] if args is None else args)
+    if asked := os.environ.get(completion.VARIABLE):
+        return completion.complete(asked, orchestrate.command, VERBS)
     command, name, rest = orchestrate.command, PROGRAM, args
     if args and args[0] in VERBS:
         command, name, rest = VERBS[args[0]], f"{PROGRAM} {args[0]}", args[1:]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .completion import issues
+
 EPILOG = """\b
 Examples:
   parallel-orchestrate cancel                  the one that runs
@@ -21,7 +23,7 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("issue", required=False)
+@click.argument("issue", required=False, shell_complete=issues)
 @click.option("--now", is_flag=True, help="Kill its agents, as a second Ctrl-C would.")
 @click.option(
     "--wait/--no-wait", default=True, help="Wait until it has ended (yes), or only until it knows."

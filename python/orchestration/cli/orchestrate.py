@@ -7,12 +7,16 @@ from typing import Any, Literal
 
 import click
 
+from .completion import sources
+
 EPILOG = """\b
 Verbs:
   parallel-orchestrate cancel      stop an orchestration that runs elsewhere
   parallel-orchestrate clean       remove worktrees and branches that nobody needs
+  parallel-orchestrate completion  what bash, zsh and fish need to complete it
   parallel-orchestrate demo        watch five scripted agents at work
   parallel-orchestrate install     the slash command for Claude Code
+  parallel-orchestrate logs        what an agent has printed
   parallel-orchestrate report      an orchestration as one page of HTML
   parallel-orchestrate status      how an orchestration stands, also after a crash
   parallel-orchestrate watch       what an orchestration prints
@@ -49,7 +53,7 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("source")
+@click.argument("source", shell_complete=sources)
 @click.option("--dry-run", is_flag=True, help="Parse and validate; create nothing anywhere.")
 @click.option(
     "--max-workers",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import issues
+
 if TYPE_CHECKING:
     from orchestration.timeline import Timeline
     from orchestration.watching import Orchestration
@@ -32,7 +34,7 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("issue", required=False)
+@click.argument("issue", required=False, shell_complete=issues)
 @click.option("--open", "show", is_flag=True, help="Open the page in your browser.")
 @click.option(
     "--output",

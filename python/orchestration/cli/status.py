@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .completion import issues
+
 EPILOG = """\b
 Examples:
   parallel-orchestrate status                  the one that runs, else the latest
@@ -20,7 +22,7 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("issue", required=False)
+@click.argument("issue", required=False, shell_complete=issues)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
 def command(*, issue: str | None, as_json: bool, repo: str) -> int:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import click
 
+from .completion import issues
+
 EPILOG = """\b
 Examples:
   parallel-orchestrate watch                   the one that runs, to its end
@@ -24,7 +26,7 @@ Exit codes:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
-@click.argument("issue", required=False)
+@click.argument("issue", required=False, shell_complete=issues)
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help="Return after that time.")
 @click.option("--all", "everything", is_flag=True, help="From the beginning, seen or not.")
 @click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")

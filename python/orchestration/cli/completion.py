@@ -1,0 +1,139 @@
+"""The verb ``completion``, and what a shell is offered in the place of an argument.
+
+Click speaks with the shells; here is what it cannot know: a verb may stand where SOURCE does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from click.shell_completion import CompletionItem, ShellComplete
+
+    from orchestration.watching import Orchestration
+
+PROGRAM = "parallel-orchestrate"
+
+VARIABLE = "_PARALLEL_ORCHESTRATE_COMPLETE"
+"""How the script of a shell asks: ``bash_complete``."""
+
+EPILOG = """\b
+Set it up, for new shells:
+  bash   echo 'eval "$(parallel-orchestrate completion bash)"' >>~/.bashrc
+  zsh    echo 'eval "$(parallel-orchestrate completion zsh)"' >>~/.zshrc
+  fish   parallel-orchestrate completion fish >~/.config/fish/completions/parallel-orchestrate.fish
+"""
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(*, shell: str) -> int:
+    """Print what a shell needs to complete verbs, options, issues and agents."""
+    from click.shell_completion import ShellComplete, get_completion_class  # noqa: PLC0415
+
+    kind = get_completion_class(shell)
+    if kind is None:  # click knows all three
+        return 1
+    # Not `kind.source`, which for bash runs a bash to warn of versions before 4.4.
+    click.echo(ShellComplete.source(kind(command, {}, PROGRAM, VARIABLE)))
+    return 0
+
+
+def complete(asked: str, default: click.Command, verbs: Mapping[str, click.Command]) -> int:
+    """Answers a shell. Returns the exit code.
+
+    Args:
+        asked: The value of ``VARIABLE``.
+        default: The command without a verb.
+        verbs: The others.
+    """
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
+
+    shell, _, what = asked.partition("_")
+    kind = get_completion_class(shell)
+    if kind is None or what != "complete":
+        return 1
+    asker = kind(default, {}, PROGRAM, VARIABLE)
+    args, incomplete = asker.get_completion_args()
+    for item in _items(asker, args, incomplete, verbs):
+        click.echo(asker.format_completion(item))
+    return 0
+
+
+def _items(
+    asker: ShellComplete, args: list[str], incomplete: str, verbs: Mapping[str, click.Command]
+) -> Iterator[CompletionItem[str]]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    if args and args[0] in verbs:
+        asker.cli, args = verbs[args[0]], args[1:]
+    elif not args:
+        for name, verb in verbs.items():
+            if name.startswith(incomplete):
+                yield CompletionItem(name, help=verb.get_short_help_str())
+    yield from asker.get_completions(args, incomplete)
+
+
+def sources(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Issues that were orchestrated before, and files."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    return [*issues(context, parameter, incomplete), CompletionItem(incomplete, type="file")]
+
+
+def issues(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Issues that were orchestrated before, as they are typed."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    # As `status` writes them: the folder of `local#3` is `local-3`.
+    names = {one.journal.parent.name.replace("local-", "local#") for one in _known(context)}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def agents(
+    context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The agents of the orchestration that is meant."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    names: list[str] = []
+    try:
+        from orchestration import _core  # noqa: PLC0415
+        from orchestration.events import Event  # noqa: PLC0415
+        from orchestration.watching import find  # noqa: PLC0415
+
+        from .view import View  # noqa: PLC0415
+
+        view = View()
+        found = find(_core.main_worktree(_repo(context)), context.params.get("issue"))
+        for line in _core.Journal(found.journal).news():
+            view.apply(Event.from_json(line))
+        names = [f"agent-{agent}" for agent in view.tasks]
+    except Exception:  # noqa: BLE001, S110 - a line that is being typed is no place for errors
+        pass
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _known(context: click.Context) -> list[Orchestration]:
+    try:
+        from orchestration import _core  # noqa: PLC0415
+        from orchestration.watching import known  # noqa: PLC0415
+
+        return known(_core.main_worktree(_repo(context)))
+    except Exception:  # noqa: BLE001 - likewise
+        return []
+
+
+def _repo(context: click.Context) -> str:
+    return context.params.get("repo") or "."
