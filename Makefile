@@ -50,20 +50,21 @@ lint: $(INSTALLED) ## Check formatting, lints, types and stubs.
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --all-targets --no-default-features --quiet -- -D warnings
 	cargo clippy --lib --features python --quiet -- -D warnings
-	$(BIN)/ruff check python tests benches examples
-	$(BIN)/ruff format --check python tests benches examples
+	$(BIN)/ruff check python tests benches examples docs
+	$(BIN)/ruff format --check python tests benches examples docs
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest orchestration._core --allowlist tests/python/stubtest-allowlist.txt
 
 format: $(TOOLS) ## Format the sources.
 	cargo fmt
 	cargo fmt --manifest-path fuzz/Cargo.toml
-	$(BIN)/ruff format python tests benches examples
-	$(BIN)/ruff check --fix python tests benches examples
+	$(BIN)/ruff format python tests benches examples docs
+	$(BIN)/ruff check --fix python tests benches examples docs
 
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features
 	$(BIN)/python benches/dropin.py
+	$(BIN)/python benches/watching.py
 	$(BIN)/python benches/runs.py
 	$(BIN)/python benches/runs.py
 
