@@ -85,14 +85,14 @@ class Live:
             return self.leave()
         if self._clock() < self._next or not self.view.tasks:
             return ""
-        before, size_before = self._drawn, self._drawn_at
+        before = self._drawn
         frame = self._draw()
         if frame == before:
             return ""
-        # In place, so that nothing blinks; but a window of another size may have moved the rows.
-        fresh = CLEAR if self._drawn_at != size_before else "\r"
+        # In place, so that nothing blinks: each row takes the rest of its line along, and the
+        # last one all that is below.
         hide = HIDE_CURSOR if before is None else ""
-        return f"{BEGIN}{hide}{fresh}{frame}{END}"
+        return f"{BEGIN}{hide}\r{frame}{END}"
 
     def leave(self) -> str:
         """Takes the table off the screen; nothing of it stays."""
