@@ -18,7 +18,7 @@ SHOWN = [README, *sorted((ROOT / "docs").glob("*.md"))]
 PROSE = sorted({*SHOWN, *ROOT.glob("*.md")})
 """The documents whose links are followed."""
 
-FOREIGN = {"--allow-all-tools", "--dangerously-skip-permissions"}
+FOREIGN = {"--allow-all-tools", "--dangerously-skip-permissions", "--scope"}
 """Options of other programs that the README names."""
 
 FENCES = re.MULTILINE | re.DOTALL
