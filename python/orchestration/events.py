@@ -326,6 +326,15 @@ class PoolResumed(Event):
 
 
 @dataclass(frozen=True)
+class ForgeAllowance(Event):
+    """How many requests the forge takes until its limit is reset; told once in a heartbeat."""
+
+    remaining: int
+    reset: str
+    """RFC 3339 in UTC."""
+
+
+@dataclass(frozen=True)
 class CommentPosted(Event):
     """The summary stands on the master issue."""
 
@@ -389,6 +398,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
         DiagnosticClosed,
         PoolPaused,
         PoolResumed,
+        ForgeAllowance,
         CommentPosted,
         Warning,
         OrchestrationFinished,

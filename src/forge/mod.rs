@@ -37,15 +37,28 @@ pub trait Forge: Send + Sync {
     /// [`ForgeError::Interrupted`]. What was sent already is not taken back.
     fn interrupt(&self) {}
 
-    /// Tells `listener` of every exchange and every wait from now on, one line each, without
-    /// bodies and tokens. For the session log.
+    /// Tells `listener` of every exchange and every wait from now on.
     fn listen(&self, listener: Listener) {
         drop(listener);
     }
 }
 
 /// Who hears of exchanges; called from the threads that make them.
-pub type Listener = Box<dyn Fn(&str) + Send + Sync>;
+pub type Listener = Box<dyn Fn(&Notice) + Send + Sync>;
+
+/// What is told of an exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An exchange or a wait, for the session log: one line, without bodies and tokens.
+    Line(String),
+    /// What may still be asked.
+    Allowance {
+        /// How many requests.
+        remaining: u64,
+        /// When they are as many again as ever, in seconds since 1970.
+        reset: i64,
+    },
+}
 
 /// What can be asked of a forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

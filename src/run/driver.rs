@@ -58,6 +58,8 @@ pub struct Driver<'a, W: World> {
     stale: BTreeSet<u32>,
     /// Agents whose status claim was complained about.
     complained: BTreeSet<u32>,
+    /// From when on the forge's allowance is told again, on the world's clock.
+    next_allowance: u64,
 }
 
 impl<'a, W: World> Driver<'a, W> {
@@ -105,6 +107,7 @@ impl<'a, W: World> Driver<'a, W> {
             units: BTreeMap::new(),
             hearing: Hearing::default(),
             complained: BTreeSet::new(),
+            next_allowance: 0,
         }
     }
 
@@ -264,6 +267,7 @@ impl<'a, W: World> Driver<'a, W> {
             }
             Fact::Woke => self.wake(),
             Fact::Said(text) => self.world.log(Log::Session, text.as_bytes()),
+            Fact::Allowance { remaining, reset } => self.absorb_allowance(remaining, reset),
             Fact::Beat => {
                 let alive = self.state.tasks.iter().filter(|task| task.is_under_way());
                 self.stale.extend(alive.map(|task| task.spec.agent));
@@ -410,6 +414,18 @@ impl<'a, W: World> Driver<'a, W> {
         };
         self.note(body);
         Ok(())
+    }
+
+    /// Every answer of the forge tells it; told once in a heartbeat it is told often enough.
+    fn absorb_allowance(&mut self, remaining: u64, reset: i64) {
+        let now = self.world.now();
+        if self.next_allowance <= now {
+            self.next_allowance = now + self.state.start.settings.interval * 1_000_000;
+            self.note(Body::ForgeAllowance {
+                remaining,
+                reset: reset.saturating_mul(1000),
+            });
+        }
     }
 
     /// What an agent said in its stream.

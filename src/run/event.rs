@@ -231,6 +231,13 @@ pub enum EventKind {
     },
     /// Agents start again.
     PoolResumed,
+    /// How many requests the forge takes until its limit is reset; told once in a heartbeat.
+    ForgeAllowance {
+        /// How many.
+        remaining: u64,
+        /// RFC 3339 in UTC.
+        reset: String,
+    },
     /// The summary stands on the master issue.
     CommentPosted {
         /// The master issue.

@@ -94,6 +94,7 @@ impl Site {
                 | Body::SubIssueFiled { .. }
                 | Body::BatchStarted { .. }
                 | Body::AgentUsed { .. }
+                | Body::ForgeAllowance { .. }
                 | Body::Finished { .. }
         );
         if is_ours {

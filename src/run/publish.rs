@@ -140,6 +140,10 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             until: rfc3339(*until),
         },
         Body::PoolResumed => EventKind::PoolResumed,
+        Body::ForgeAllowance { remaining, reset } => EventKind::ForgeAllowance {
+            remaining: *remaining,
+            reset: rfc3339(*reset),
+        },
         Body::VerifyEnded { agent, end } => EventKind::VerifyFinished {
             agent: *agent,
             passed: end.failure.is_none(),

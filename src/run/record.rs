@@ -337,6 +337,13 @@ pub enum Body {
     },
     /// Agents may start again.
     PoolResumed,
+    /// How many requests the forge takes until its limit is reset.
+    ForgeAllowance {
+        /// How many.
+        remaining: u64,
+        /// Milliseconds since 1970.
+        reset: i64,
+    },
     /// The run is to end.
     CancelRequested {
         /// The exit code that this leads to: 130 or 143.
@@ -421,6 +428,7 @@ impl Body {
             | Self::BatchStarted { .. }
             | Self::PoolPaused { .. }
             | Self::PoolResumed
+            | Self::ForgeAllowance { .. }
             | Self::CancelRequested { .. }
             | Self::MergesTried { .. }
             | Self::SummaryWritten { .. }
@@ -435,9 +443,10 @@ impl Body {
     pub const fn class(&self) -> Class {
         match self {
             Self::Intended { .. } => Class::Intent,
-            Self::AgentProgress { .. } | Self::AgentUsed { .. } | Self::Warned { .. } => {
-                Class::Telemetry
-            }
+            Self::AgentProgress { .. }
+            | Self::AgentUsed { .. }
+            | Self::ForgeAllowance { .. }
+            | Self::Warned { .. } => Class::Telemetry,
             _ => Class::Fact,
         }
     }

@@ -287,6 +287,7 @@ impl State {
             Body::PlanParsed { .. }
             | Body::Validated { .. }
             | Body::Started(_)
+            | Body::ForgeAllowance { .. }
             | Body::Warned { .. } => {}
         }
     }

@@ -172,6 +172,13 @@ pub enum Fact {
     },
     /// Something for the session log.
     Said(String),
+    /// How many requests the forge takes until `reset`, in seconds since 1970.
+    Allowance {
+        /// How many.
+        remaining: u64,
+        /// When they are as many again as ever.
+        reset: i64,
+    },
     /// Time for a heartbeat.
     Beat,
     /// The time that [`World::wake_at`] named has come.

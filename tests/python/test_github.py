@@ -6,11 +6,14 @@ Each test starts the real command in a clone of a repository on the fake GitHub.
 import json
 import re
 import subprocess
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from command import WORKS
 from on_github import REPOSITORY, Shop
+
+from orchestration.events import ForgeAllowance
 
 FAILS_THIRD = f'{WORKS}; test "$AGENT_ID" != agent-3'
 
@@ -71,6 +74,13 @@ class TestAccount:
             assert status["status"] == task["status"] == ("failed" if agent == 3 else "completed")
         assert shop.status(1, 3)["error"].startswith("UNKNOWN: ")
         assert tasks["agent-3"]["follow_up_issue"] == diagnostic["number"]
+
+    def test_what_may_still_be_asked_is_told_and_not_with_every_answer(self, shop: Shop) -> None:
+        shop.issue("Add a", "Add b")
+        done = shop.run("1", "--agent", shop.place.agent(WORKS), "--output", "json")
+        (allowance,) = [event for event in done.events if isinstance(event, ForgeAllowance)]
+        assert 4_900 < allowance.remaining < 5_000
+        assert datetime.fromisoformat(allowance.reset.replace("Z", "+00:00")).timestamp() > 0
 
     def test_every_exchange_is_logged_with_method_path_status_and_cost(self, shop: Shop) -> None:
         shop.issue("Add a")

@@ -132,6 +132,12 @@ class TestDrawing:
         five(stage)
         assert stage.draw() == FIVE_200
 
+    def test_it_says_how_many_requests_are_left_and_until_when(self) -> None:
+        stage = Stage(120, 24)
+        five(stage)
+        stage.tell(events.ForgeAllowance, remaining=4812, reset=stamp(stage.now + 1861))
+        assert " 4812 requests left for 31m" in stage.draw().splitlines()[1]
+
     def test_a_hundred_agents_in_a_usual_window_are_grouped(self) -> None:
         stage = Stage(80, 24)
         hundred(stage)

@@ -16,7 +16,7 @@ use orchestration::forge::github::token::Token;
 use orchestration::forge::github::{GitHubForge, Setting};
 use orchestration::forge::{
     Changes, Created, Forge, ForgeError, Issue, Marker, MarkerKind, NewComment, NewIssue, NewPull,
-    Reply, Request,
+    Notice, Reply, Request,
 };
 use serde_json::{Value, json};
 
@@ -152,8 +152,10 @@ fn connect(api: &str, time: Arc<dyn Time>) -> Arc<GitHubForge> {
 fn listen(forge: &GitHubForge) -> Arc<Mutex<Vec<String>>> {
     let told = Arc::new(Mutex::new(Vec::new()));
     let lines = Arc::clone(&told);
-    forge.listen(Box::new(move |line| {
-        lines.lock().unwrap().push(line.to_owned());
+    forge.listen(Box::new(move |notice| {
+        if let Notice::Line(line) = notice {
+            lines.lock().unwrap().push(line.clone());
+        }
     }));
     told
 }

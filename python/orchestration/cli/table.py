@@ -115,6 +115,10 @@ def _status(view: View, width: int, now: float, signs: Signs) -> Text:
         parts.append((_dollars(view.cost), ""))
     if view.tokens:
         parts.append((f"{_thousands(view.tokens)} tokens", ""))
+    if view.allowance is not None:
+        remaining, reset = view.allowance
+        left = duration(max(reset - now, 0.0))
+        parts.append((f"{remaining} requests left for {left}", ""))
     line, between = Text(), f" {signs.dot} "
     for words, style in parts:
         if line and line.cell_len + len(between) + len(words) > width:

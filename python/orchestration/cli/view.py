@@ -17,6 +17,7 @@ from orchestration.events import (
     AgentUsage,
     BatchStarted,
     Error,
+    ForgeAllowance,
     IssueCreated,
     OrchestrationFinished,
     OrchestrationResumed,
@@ -113,6 +114,8 @@ class View:
     max_workers: int = 0
     pause: tuple[str, float] | None = None
     """Why no agent starts, and until when."""
+    allowance: tuple[int, float] | None = None
+    """Requests that the forge still takes, and when its limit is reset."""
     has_ended: bool = False
 
     def count(self, standing: Standing) -> int:
@@ -148,14 +151,22 @@ class View:
                 self.max_workers = event.max_workers
                 for agent in event.agents:
                     self._task(agent)
-            case PoolPaused(reason=reason, until=until):
-                self.pause = (reason, seconds_of(until))
-            case PoolResumed():
-                self.pause = None
+            case PoolPaused() | PoolResumed() | ForgeAllowance():
+                self._note_limit(event)
             case OrchestrationFinished() | Error():
                 self.has_ended, self.pause = True, None
             case _:
                 self._follow(event, time)
+
+    def _note_limit(self, event: PoolPaused | PoolResumed | ForgeAllowance) -> None:
+        """What the model's provider and the forge still give."""
+        match event:
+            case PoolPaused(reason=reason, until=until):
+                self.pause = (reason, seconds_of(until))
+            case PoolResumed():
+                self.pause = None
+            case ForgeAllowance(remaining=remaining, reset=reset):
+                self.allowance = (remaining, seconds_of(reset))
 
     def _follow(self, event: Event, time: float) -> None:
         """What concerns one task."""

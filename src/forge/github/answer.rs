@@ -85,7 +85,7 @@ pub(super) fn told(status: u16, headers: &HeaderMap, took: f64) -> String {
     format!("{status} (cost {cost}, {left}{took:.2} s)")
 }
 
-fn limits(headers: &HeaderMap) -> Limits {
+pub(super) fn limits(headers: &HeaderMap) -> Limits {
     let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse().ok();
     Limits {
         retry_after: number(headers.get(RETRY_AFTER)),

@@ -13,7 +13,7 @@ use http::header::{ETAG, HeaderValue};
 use http::uri::Uri;
 use serde_json::Value;
 
-use super::answer::{Answer, told};
+use super::answer::{Answer, limits, told};
 use super::limits::{Heard, Limit, Moment, Next, Patience, Verb};
 use super::origin::Origin;
 use super::pace::Pace;
@@ -21,7 +21,7 @@ use super::proxy::proxy_remedy;
 use super::refusal::{Asker, Refusal};
 use super::time::Time;
 use super::wire::{Sent, Silence, Wire};
-use crate::forge::{ForgeError, Listener};
+use crate::forge::{ForgeError, Listener, Notice};
 use crate::report::untrusted::one_line;
 
 /// So many answers are kept for conditional requests.
@@ -97,7 +97,7 @@ pub(super) struct Client {
 /// Who hears of what is done.
 enum Audience {
     /// Nobody yet: what was asked before there is a log is kept for it.
-    ToCome(Vec<String>),
+    ToCome(Vec<Notice>),
     Here(Arc<Listener>),
 }
 
@@ -132,9 +132,9 @@ impl Client {
     pub(super) fn listen(&self, listener: Listener) {
         let audience = Audience::Here(Arc::new(listener));
         let before = mem::replace(&mut *lock(&self.audience), audience);
-        if let Audience::ToCome(lines) = before {
-            for line in lines {
-                self.tell(&line);
+        if let Audience::ToCome(notices) = before {
+            for notice in notices {
+                self.report(notice);
             }
         }
     }
@@ -144,14 +144,18 @@ impl Client {
         self.wire.abort();
     }
 
-    /// Tells the listener.
+    /// Tells the listener a line.
     pub(super) fn tell(&self, line: &str) {
+        self.report(Notice::Line(line.to_owned()));
+    }
+
+    fn report(&self, notice: Notice) {
         let listener = match &mut *lock(&self.audience) {
-            Audience::ToCome(lines) => return lines.push(line.to_owned()),
+            Audience::ToCome(before) => return before.push(notice),
             Audience::Here(listener) => Arc::clone(listener),
         };
         // Not under the lock, since it may take its time.
-        listener(line);
+        listener(&notice);
     }
 
     /// Asks what may be asked again; any answer that is no success is an error.
@@ -370,6 +374,11 @@ impl Client {
             "{asked} {}",
             told(received.status, &received.headers, took)
         ));
+        let limits = limits(&received.headers);
+        if let (Some(remaining), Some(reset)) = (limits.remaining, limits.reset) {
+            let reset = i64::try_from(reset).unwrap_or(i64::MAX);
+            self.report(Notice::Allowance { remaining, reset });
+        }
         if let (304, Some(answer)) = (received.status, known) {
             return Ok(Ok(answer));
         }

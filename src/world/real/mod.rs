@@ -24,7 +24,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::forge::{Forge, ForgeError, Reply};
+use crate::forge::{Forge, ForgeError, Notice, Reply};
 use crate::report::redact::Redactor;
 use crate::run::cancellation::Address;
 use crate::run::event::Event;
@@ -363,12 +363,19 @@ impl World for RealWorld {
     }
 }
 
-/// Has the forge tell the session log of its exchanges.
+/// Has the forge tell the run of its exchanges.
 fn listened(forge: Arc<dyn Forge>, teller: &Sender<News>) -> Arc<dyn Forge> {
     let teller = teller.clone();
-    forge.listen(Box::new(move |line| {
+    forge.listen(Box::new(move |notice| {
+        let fact = match notice {
+            Notice::Line(line) => Fact::Said(format!("{line}\n")),
+            Notice::Allowance { remaining, reset } => Fact::Allowance {
+                remaining: *remaining,
+                reset: *reset,
+            },
+        };
         // Nobody listens any more when the run is over.
-        let _ = teller.send(News::Fact(Fact::Said(format!("{line}\n"))));
+        let _ = teller.send(News::Fact(fact));
     }));
     forge
 }

@@ -323,9 +323,11 @@ fn an_interrupt_ends_a_wait_and_all_that_is_asked_later() {
     )]);
     let forge = connect(&server.url, Arc::new(RealTime::default()));
     let (teller, told) = channel();
-    forge.listen(Box::new(move |line| {
-        // The test may be over.
-        let _ = teller.send(line.to_owned());
+    forge.listen(Box::new(move |notice| {
+        if let Notice::Line(line) = notice {
+            // The test may be over.
+            let _ = teller.send(line.clone());
+        }
     }));
     let waiting = {
         let forge = Arc::clone(&forge);
