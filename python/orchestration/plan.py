@@ -72,6 +72,8 @@ class Shared(Record):
 
     tasks: tuple[int, ...]
     what: str
+    words: str = ""
+    """The line that says so, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,58 @@ class Overlap(Record):
 
 
 @dataclass(frozen=True)
+class Quote(Record):
+    """Words of a plan."""
+
+    words: str
+    task: int | None = None
+    """The task that they are in; ``None`` where they are about several."""
+
+
+@dataclass(frozen=True)
+class Reason(Record):
+    """A warning, and whose words led to it."""
+
+    NESTED: ClassVar = {"quotes": Quote}
+
+    warning: str
+    quotes: tuple[Quote, ...]
+
+
+@dataclass(frozen=True)
+class Past(Record):
+    """What tasks took that succeeded in the same repository before, in seconds."""
+
+    tasks: int
+    """How many they were."""
+    median_seconds: int
+    usual_seconds: tuple[int, int]
+    """What the middle half of them took, from and to."""
+
+
+@dataclass(frozen=True)
 class Estimate(Record):
     """What a plan costs, roughly."""
+
+    NESTED: ClassVar = {"past": Past}
 
     parallel_minutes: tuple[int, int]
     """The least and the most minutes until the last agent is done."""
     pull_requests: int
+    past: Past | None = None
+    """What it is reckoned from; ``None`` is a rule of thumb."""
 
 
 @dataclass(frozen=True)
 class Validation(Record):
     """The judgement on a plan."""
 
-    NESTED: ClassVar = {"dependencies": Dependency, "overlaps": Overlap, "estimate": Estimate}
+    NESTED: ClassVar = {
+        "dependencies": Dependency,
+        "overlaps": Overlap,
+        "estimate": Estimate,
+        "reasons": Reason,
+    }
 
     verdict: Literal["proceed", "warn", "abort"]
     """``abort`` where a task waits for another, ``warn`` where tasks may collide."""
@@ -134,6 +175,8 @@ class Validation(Record):
     """How much work each task is, in the order of the tasks."""
     cycle: tuple[int, ...] | None = None
     """Tasks that wait for each other in a circle."""
+    reasons: tuple[Reason, ...] = ()
+    """Whose words led to a warning, for those that come from the plan."""
     resources: tuple[str, ...] = ()
     """What the machine may lack: memory, disk, quota; one line each."""
 

@@ -1,6 +1,8 @@
 //! How much work a task is, and how long the whole plan takes.
 //!
 //! Rough on purpose: the specification's dry run shows one word per task and a range of minutes.
+//! What tasks took in the same repository before says more than any rule of thumb, so that counts
+//! where there is any.
 //!
 //! Pure.
 
@@ -30,12 +32,12 @@ impl Complexity {
         }
     }
 
-    /// The minutes that an agent usually takes.
-    const fn minutes(self) -> (u32, u32) {
+    /// The seconds that an agent usually takes.
+    const fn seconds(self) -> (u32, u32) {
         match self {
-            Self::Low => (5, 10),
-            Self::Medium => (10, 15),
-            Self::High => (15, 20),
+            Self::Low => (5 * MINUTE, 10 * MINUTE),
+            Self::Medium => (10 * MINUTE, 15 * MINUTE),
+            Self::High => (15 * MINUTE, 20 * MINUTE),
         }
     }
 }
@@ -53,7 +55,51 @@ pub struct Estimate {
     pub parallel_minutes: (u32, u32),
     /// One pull request per task.
     pub pull_requests: u32,
+    /// What it is reckoned from; `None` is a rule of thumb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past: Option<Past>,
 }
+
+/// What tasks took that succeeded in the same repository before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// How many they were.
+    pub tasks: usize,
+    /// What half of them took at most, in seconds.
+    pub median_seconds: u32,
+    /// What the middle half of them took, from and to, in seconds.
+    pub usual_seconds: (u32, u32),
+}
+
+impl Past {
+    /// Sums up durations in seconds; `None` where there are none.
+    pub fn of(durations: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut seconds: Vec<u32> = durations
+            .into_iter()
+            .map(|duration| duration.round() as u32)
+            .collect();
+        seconds.sort_unstable();
+        let last = seconds.len().checked_sub(1)?;
+        Some(Self {
+            tasks: seconds.len(),
+            median_seconds: seconds[last / 2],
+            usual_seconds: (seconds[last / 4], seconds[last - last / 4]),
+        })
+    }
+}
+
+/// How a plan is worked through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Agents at a time; `None` is the default of five.
+    pub workers: Option<usize>,
+    /// A batch of so many ends before the next begins.
+    pub batch: Option<usize>,
+    /// What tasks took before.
+    pub past: Option<Past>,
+}
+
+const MINUTE: u32 = 60;
 
 /// The agents at work where nobody says how many (DESIGN section 3).
 const DEFAULT_WORKERS: usize = 5;
@@ -159,38 +205,116 @@ fn stated_minutes(text: &str) -> Option<u32> {
     Some(number.saturating_mul(factor))
 }
 
-/// The minutes of one task.
-fn minutes(task: &Task) -> (u32, u32) {
-    stated_minutes(&task.title).map_or_else(
-        || complexity(task).minutes(),
-        |minutes| (minutes, minutes + minutes / 4),
-    )
+/// The seconds of one task. What the plan says itself outweighs all else.
+fn seconds(task: &Task, past: Option<Past>) -> (u32, u32) {
+    match (stated_minutes(&task.title), past) {
+        (Some(minutes), _) => {
+            let stated = minutes.saturating_mul(MINUTE);
+            (stated, stated.saturating_add(stated / 4))
+        }
+        (None, Some(past)) => past.usual_seconds,
+        (None, None) => complexity(task).seconds(),
+    }
 }
 
-/// Estimates a plan on so many agents at a time; `None` means the default of five.
-pub fn estimate(plan: &Plan, workers: Option<usize>) -> Estimate {
-    let workers = workers
-        .unwrap_or(DEFAULT_WORKERS)
-        .clamp(1, plan.tasks.len().max(1));
-    let (low, high): (Vec<u32>, Vec<u32>) = plan.tasks.iter().map(minutes).unzip();
+/// Estimates a plan.
+pub fn estimate(plan: &Plan, pace: &Pace) -> Estimate {
+    let workers = pace.workers.unwrap_or(DEFAULT_WORKERS);
+    let batch = pace.batch.unwrap_or(usize::MAX).max(1);
+    let tasks: Vec<_> = plan
+        .tasks
+        .iter()
+        .map(|task| seconds(task, pace.past))
+        .collect();
+    let minutes = |of: fn(&(u32, u32)) -> u32| {
+        let spans = tasks
+            .chunks(batch)
+            .map(|batch| makespan(batch.iter().map(of).collect(), workers));
+        let end = spans.fold(0, u32::saturating_add);
+        end.div_ceil(MINUTE).max(1)
+    };
     Estimate {
-        parallel_minutes: (makespan(low, workers), makespan(high, workers)),
+        parallel_minutes: (minutes(|range| range.0), minutes(|range| range.1)),
         pull_requests: u32::try_from(plan.tasks.len()).unwrap_or(u32::MAX),
+        past: pace.past,
     }
 }
 
 /// The time until the last one is done, the longest being started first.
-fn makespan(mut minutes: Vec<u32>, workers: usize) -> u32 {
+fn makespan(mut seconds: Vec<u32>, workers: usize) -> u32 {
     use std::cmp::Reverse;
-    minutes.sort_unstable_by_key(|&minutes| Reverse(minutes));
+    seconds.sort_unstable_by_key(|&seconds| Reverse(seconds));
+    let workers = workers.clamp(1, seconds.len().max(1));
     let mut free: std::collections::BinaryHeap<Reverse<u32>> =
         (0..workers).map(|_| Reverse(0)).collect();
     let mut end = 0;
-    for minutes in minutes {
+    for seconds in seconds {
         let Reverse(start) = free.pop().unwrap_or(Reverse(0));
-        let done = start.saturating_add(minutes);
+        let done = start.saturating_add(seconds);
         end = end.max(done);
         free.push(Reverse(done));
     }
     end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::parse;
+
+    fn plan(tasks: usize) -> Plan {
+        let lines: String = (1..=tasks)
+            .map(|n| format!("- [ ] Add page {n}\n"))
+            .collect();
+        parse(&lines, None).unwrap()
+    }
+
+    fn minutes(tasks: usize, pace: Pace) -> (u32, u32) {
+        estimate(&plan(tasks), &pace).parallel_minutes
+    }
+
+    fn past(durations: &[f64]) -> Pace {
+        Pace {
+            past: Past::of(durations.iter().copied()),
+            ..Pace::default()
+        }
+    }
+
+    #[test]
+    fn what_tasks_took_here_outweighs_the_rule_of_thumb() {
+        let pace = past(&[100.0, 180.0, 240.0, 241.0, 3000.0]);
+        assert_eq!(minutes(5, pace), (3, 5));
+        assert_eq!(minutes(6, pace), (6, 9), "the sixth waits for one of five");
+        assert_eq!(pace.past.map(|past| past.median_seconds), Some(240));
+        assert_eq!(minutes(5, Pace::default()), (5, 10));
+    }
+
+    #[test]
+    fn what_the_plan_says_itself_outweighs_the_past() {
+        let plan = parse("- [ ] Add login form (20min)\n", None).unwrap();
+        let estimate = estimate(&plan, &past(&[60.0]));
+        assert_eq!(estimate.parallel_minutes, (20, 25));
+    }
+
+    #[test]
+    fn agents_and_batches_count() {
+        let pace = |workers, batch| Pace {
+            workers: Some(workers),
+            batch,
+            ..past(&[60.0])
+        };
+        assert_eq!(minutes(6, pace(2, None)), (3, 3));
+        assert_eq!(minutes(6, pace(6, Some(4))), (2, 2));
+        assert_eq!(minutes(6, pace(2, Some(3))), (4, 4));
+    }
+
+    #[test]
+    fn few_past_tasks_are_enough_and_none_is_no_past() {
+        assert_eq!(Past::of([]), None);
+        let one = Past::of([0.2]).unwrap();
+        assert_eq!((one.tasks, one.usual_seconds), (1, (0, 0)));
+        assert_eq!(minutes(1, past(&[0.2])), (1, 1), "nothing takes no time");
+        let two = Past::of([90.0, 30.0]).unwrap();
+        assert_eq!((two.median_seconds, two.usual_seconds), (30, (30, 90)));
+    }
 }

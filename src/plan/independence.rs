@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::estimate::{Complexity, Estimate, complexity, estimate};
+use super::estimate::{Complexity, Estimate, Pace, complexity, estimate};
 use super::footprint::{Tree, Uses, is_folder, last_name};
-use super::task::{Dependency, Plan, Target};
+use super::quote::{MOST_QUOTED, Reason, of_plan, quote};
+use super::task::{Dependency, Plan, Target, Task};
 
 /// What follows from a validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,9 @@ pub struct Validation {
     pub overlaps: Vec<Overlap>,
     /// What people should know before they go on, one line each.
     pub warnings: Vec<String>,
+    /// Whose words led to a warning, for those that come from the plan.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
     /// The tasks in groups: each group can run when all before it are done.
     pub waves: Vec<Vec<u32>>,
     /// The tasks in an order in which they can run one after another.
@@ -77,12 +81,19 @@ pub fn validate(plan: &Plan, tree: Option<&Tree>) -> Validation {
         .iter()
         .flat_map(|task| task.depends_on.iter().cloned())
         .collect();
-    let (overlaps, mut warnings) = overlaps(plan, tree);
-    warnings.extend(
-        plan.shared
-            .iter()
-            .map(|shared| format!("Tasks {} may share {}", numbers(&shared.tasks), shared.what)),
-    );
+    let (overlaps, mut reasons) = overlaps(plan, tree);
+    reasons.extend(plan.shared.iter().map(|shared| Reason {
+        warning: format!("Tasks {} may share {}", numbers(&shared.tasks), shared.what),
+        quotes: vec![of_plan(&shared.words)],
+    }));
+    let warnings: Vec<_> = reasons
+        .iter()
+        .map(|reason| reason.warning.clone())
+        .collect();
+    reasons.retain_mut(|reason| {
+        reason.quotes.retain(|quote| !quote.words.is_empty());
+        !reason.quotes.is_empty()
+    });
     let schedule = schedule(plan, &dependencies);
     let verdict = if !dependencies.is_empty() {
         Verdict::Abort
@@ -96,34 +107,29 @@ pub fn validate(plan: &Plan, tree: Option<&Tree>) -> Validation {
         dependencies,
         overlaps,
         warnings,
+        reasons,
         waves: schedule.waves,
         order: schedule.order,
         cycle: schedule.cycle,
-        estimate: estimate(plan, None),
+        estimate: estimate(plan, &Pace::default()),
         complexity: plan.tasks.iter().map(complexity).collect(),
         resources: Vec::new(),
     }
 }
 
 /// Finds the paths that several tasks name, and the utilities that they are likely to share.
-fn overlaps(plan: &Plan, tree: Option<&Tree>) -> (Vec<Overlap>, Vec<String>) {
+fn overlaps(plan: &Plan, tree: Option<&Tree>) -> (Vec<Overlap>, Vec<Reason>) {
     let mut uses = Uses::new();
     for task in &plan.tasks {
         for path in &task.paths {
-            let resolved = tree.and_then(|tree| tree.resolve(path).map(|found| (found, tree)));
-            let path = match resolved {
-                Some((found, tree)) if !tree.is_file(found) => format!("{found}/"),
-                Some((found, _)) => found.to_owned(),
-                None => path.clone(),
-            };
-            let tasks = uses.entry(path).or_default();
+            let tasks = uses.entry(meant(path, tree)).or_default();
             if tasks.last() != Some(&task.index) {
                 tasks.push(task.index);
             }
         }
     }
     let mut found = Vec::new();
-    let mut warnings = Vec::new();
+    let mut reasons = Vec::new();
     let mut seen = HashSet::new();
     for (path, users) in &uses {
         let mut all = users.clone();
@@ -169,14 +175,55 @@ fn overlaps(plan: &Plan, tree: Option<&Tree>) -> (Vec<Overlap>, Vec<String>) {
         all.sort_unstable();
         all.dedup();
         if all.len() > 1 {
-            warnings.push(format!("Tasks {} name {path}", numbers(&all)));
+            reasons.push(because(
+                plan,
+                format!("Tasks {} name {path}", numbers(&all)),
+                &all,
+                |task| named_as(task, path, tree),
+            ));
         }
     }
     if let Some(tree) = tree {
-        utilities(plan, tree, &mut found, &mut warnings);
+        utilities(plan, tree, &mut found, &mut reasons);
     }
     found.sort_by(|x, y| (x.a, x.b, &x.path).cmp(&(y.a, y.b, &y.path)));
-    (found, warnings)
+    (found, reasons)
+}
+
+/// The file or folder that a text means, a folder with its slash.
+fn meant(named: &str, tree: Option<&Tree>) -> String {
+    let resolved = tree.and_then(|tree| tree.resolve(named).map(|found| (found, tree)));
+    match resolved {
+        Some((found, tree)) if !tree.is_file(found) => format!("{found}/"),
+        Some((found, _)) => found.to_owned(),
+        None => named.to_owned(),
+    }
+}
+
+/// What a task calls a path, or a folder that holds it.
+fn named_as<'t>(task: &'t Task, path: &str, tree: Option<&Tree>) -> Option<&'t str> {
+    let holds = |named: &&String| {
+        let meant = meant(named, tree);
+        meant == path || (is_folder(&meant) && path.starts_with(&meant))
+    };
+    task.paths.iter().find(holds).map(String::as_str)
+}
+
+/// A warning with the words of its tasks; `part` is what each says of it.
+fn because<'p>(
+    plan: &'p Plan,
+    warning: String,
+    tasks: &[u32],
+    part: impl Fn(&'p Task) -> Option<&'p str>,
+) -> Reason {
+    let tasks = tasks
+        .iter()
+        .filter_map(|number| plan.tasks.get(*number as usize - 1));
+    let quotes = tasks
+        .filter_map(|task| Some(quote(task, part(task)?)))
+        .take(MOST_QUOTED)
+        .collect();
+    Reason { warning, quotes }
 }
 
 /// The folders above a path, each with its slash.
@@ -199,7 +246,7 @@ fn pairs(users: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// Utilities of the repository whose name is a word in the titles of several tasks.
-fn utilities(plan: &Plan, tree: &Tree, found: &mut Vec<Overlap>, warnings: &mut Vec<String>) {
+fn utilities(plan: &Plan, tree: &Tree, found: &mut Vec<Overlap>, reasons: &mut Vec<Reason>) {
     let mut by_word: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for task in &plan.tasks {
         let lower = task.title.to_lowercase();
@@ -232,11 +279,20 @@ fn utilities(plan: &Plan, tree: &Tree, found: &mut Vec<Overlap>, warnings: &mut 
                 score: 0.3,
             });
         }
-        warnings.push(format!(
+        let warning = format!(
             "Tasks {} may share {} utilities",
             numbers(users),
             last_name(path)
-        ));
+        );
+        reasons.push(Reason {
+            warning,
+            quotes: users
+                .iter()
+                .filter_map(|number| plan.tasks.get(*number as usize - 1))
+                .map(|task| quote(task, &stem))
+                .take(MOST_QUOTED)
+                .collect(),
+        });
     }
 }
 

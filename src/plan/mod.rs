@@ -16,14 +16,16 @@ mod list;
 mod markdown;
 mod ordering;
 mod outline;
+mod quote;
 mod reference;
 mod resolve;
 mod task;
 mod title;
 mod words;
 
-pub use estimate::{Complexity, Estimate, estimate};
+pub use estimate::{Complexity, Estimate, Pace, Past, estimate};
 pub use footprint::Tree;
 pub use independence::{Overlap, Validation, Verdict, validate};
+pub use quote::{Quote, Reason};
 pub use task::{Dependency, Plan, PlanError, Shared, Target, Task, parse};
 pub use title::{IssueRef, key};

@@ -97,9 +97,18 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
     })
 }
 
-/// Tasks of which a text in lower case says that they share something: their numbers, and what it
-/// is.
-pub(super) fn shared(lower: &str) -> Vec<(Vec<Named>, String)> {
+/// Tasks of which a text in lower case says that they share something.
+pub(super) struct Sharing {
+    /// Their numbers.
+    pub(super) tasks: Vec<Named>,
+    /// What it is.
+    pub(super) what: String,
+    /// The line that says so.
+    pub(super) words: String,
+}
+
+/// All that a text in lower case says of tasks that share something.
+pub(super) fn shared(lower: &str) -> Vec<Sharing> {
     let mut found = Vec::new();
     let mut read = 0;
     for (_, Range { start, end }) in words::SHARE.find_iter(lower) {
@@ -127,7 +136,11 @@ pub(super) fn shared(lower: &str) -> Vec<(Vec<Named>, String)> {
                 .trim();
             let what = what.strip_prefix("the ").unwrap_or(what);
             let what = if what.is_empty() { "code" } else { what };
-            found.push((tasks, what.chars().take(80).collect()));
+            found.push(Sharing {
+                tasks,
+                what: what.chars().take(80).collect(),
+                words: line.trim().chars().take(200).collect(),
+            });
         }
     }
     found

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::heading::{Unit, is_unspaced, numbering};
-use super::ordering::{self, Statement};
+use super::ordering::{self, Sharing, Statement};
 use super::outline::{Found, Phase};
 use super::reference::Named;
 use super::task::{Dependency, Shared, Target, Task};
@@ -159,14 +159,11 @@ impl<'a, 'o> Resolver<'a, 'o> {
     }
 
     /// What the plan says about shared code.
-    fn shared(
-        &self,
-        sharing: impl Iterator<Item = (Option<usize>, (Vec<Named>, String))>,
-    ) -> Vec<Shared> {
+    fn shared(&self, sharing: impl Iterator<Item = (Option<usize>, Sharing)>) -> Vec<Shared> {
         let mut found = Vec::new();
-        for (own, (named, what)) in sharing {
+        for (own, said) in sharing {
             let mut tasks: Vec<u32> = self
-                .side(own, &named)
+                .side(own, &said.tasks)
                 .into_iter()
                 .filter_map(|side| match side {
                     Side::Entry(at) => self.entries[at].index,
@@ -176,7 +173,11 @@ impl<'a, 'o> Resolver<'a, 'o> {
             tasks.sort_unstable();
             tasks.dedup();
             if tasks.len() > 1 {
-                found.push(Shared { tasks, what });
+                found.push(Shared {
+                    tasks,
+                    what: said.what,
+                    words: said.words,
+                });
             }
         }
         found

@@ -81,6 +81,9 @@ pub struct Shared {
     pub tasks: Vec<u32>,
     /// What they share, in the plan's words.
     pub what: String,
+    /// The line that says so, in lower case.
+    #[serde(default)]
+    pub words: String,
 }
 
 /// Why a text is no plan.

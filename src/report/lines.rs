@@ -160,6 +160,24 @@ pub fn resumed(id: &str, successful: usize, total: usize) -> Vec<String> {
     ]
 }
 
+/// What a dry run found about the tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// A line without its sign: `Tasks 3-4 may share user.py utilities`.
+    pub line: String,
+    /// Why, a line each.
+    pub because: Vec<String>,
+}
+
+impl From<String> for Finding {
+    fn from(line: String) -> Self {
+        Self {
+            line,
+            because: Vec::new(),
+        }
+    }
+}
+
 /// What a dry run shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRun<'a> {
@@ -167,14 +185,16 @@ pub struct DryRun<'a> {
     pub source: &'a str,
     /// Title and estimated complexity (`low`, `medium`, `high`) of each task.
     pub tasks: &'a [(String, &'a str)],
-    /// Files that several tasks touch, a line each without its sign.
-    pub conflicts: &'a [String],
-    /// Tasks that wait for others, a line each without its sign.
-    pub dependencies: &'a [String],
-    /// Other warnings, a line each without its sign: `Tasks 3-4 may share user.py utilities`.
-    pub warnings: &'a [String],
+    /// Files that several tasks touch.
+    pub conflicts: &'a [Finding],
+    /// Tasks that wait for others.
+    pub dependencies: &'a [Finding],
+    /// Other warnings.
+    pub warnings: &'a [Finding],
     /// The estimated duration in minutes, from and to.
     pub minutes: (u64, u64),
+    /// What that is reckoned from.
+    pub reckoned_from: &'a str,
     /// What the verdict recommends: `Proceed with orchestration`.
     pub recommendation: &'a str,
     /// The command that runs it, where it may run.
@@ -197,15 +217,15 @@ pub fn dry_run(run: &DryRun<'_>) -> String {
         ));
     }
     lines.extend([String::new(), "Independence validation:".to_owned()]);
-    let mut check = |found: &[String], sign: &str, none: &str| {
+    let mut check = |found: &[Finding], sign: &str, none: &str| {
         if found.is_empty() && !none.is_empty() {
             lines.push(format!("✅ {none}"));
         }
-        lines.extend(
-            found
-                .iter()
-                .map(|line| format!("{sign}{}", inline_terminal(line))),
-        );
+        for Finding { line, because } in found {
+            lines.push(format!("{sign}{}", inline_terminal(line)));
+            let because = because.iter().map(|why| inline_terminal(why));
+            lines.extend(because.map(|why| format!("    {why}")));
+        }
     };
     check(run.conflicts, "⚠️  ", "No file conflicts detected");
     check(run.dependencies, "❌ ", "No sequential dependencies");
@@ -220,6 +240,7 @@ pub fn dry_run(run: &DryRun<'_>) -> String {
         String::new(),
         format!("Estimated duration: {minutes} (parallel)"),
         format!("Estimated PRs: {}", run.tasks.len()),
+        format!("Estimated from: {}", run.reckoned_from),
         String::new(),
         format!("Recommendation: {}", run.recommendation),
     ]);
@@ -246,8 +267,9 @@ mod tests {
             tasks: &tasks,
             conflicts: &[],
             dependencies: &[],
-            warnings: &["Tasks 3-4 may share user.py utilities".to_owned()],
+            warnings: &["Tasks 3-4 may share user.py utilities".to_owned().into()],
             minutes: (15, 20),
+            reckoned_from: "a rule of thumb",
             recommendation: "Proceed with orchestration",
             command: Some("/amplihack:parallel-orchestrate 1234"),
         });
@@ -269,6 +291,7 @@ mod tests {
 
         Estimated duration: 15-20 minutes (parallel)
         Estimated PRs: 5
+        Estimated from: a rule of thumb
 
         Recommendation: Proceed with orchestration
         To run: /amplihack:parallel-orchestrate 1234

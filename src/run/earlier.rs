@@ -10,6 +10,7 @@ use crate::workspace::{Layout, Master};
 use crate::world::real::read_journal;
 
 use super::state::State;
+use super::summary::{Summary, TaskStatus};
 
 /// An earlier orchestration.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,7 +76,23 @@ pub fn in_folder(folder: &Path) -> Result<Vec<Earlier>> {
     Ok(all)
 }
 
-fn folders(parent: &Path) -> Vec<PathBuf> {
+/// What the tasks took, in seconds, that succeeded in the latest orchestration of each master. A
+/// summary that cannot be read tells of none.
+pub fn durations(layout: &Layout) -> Vec<f64> {
+    let folders = folders(&layout.all_parallel());
+    let summaries = folders.iter().filter_map(|folder| {
+        let text = fs::read(folder.join("summary.json")).ok()?;
+        serde_json::from_slice::<Summary>(&text).ok()
+    });
+    summaries
+        .flat_map(|summary| summary.tasks)
+        .filter(|task| task.status == TaskStatus::Completed && task.attempts > 0)
+        .map(|task| task.duration_seconds)
+        .collect()
+}
+
+/// The folders of all masters.
+pub fn folders(parent: &Path) -> Vec<PathBuf> {
     let mut found = entries(parent);
     found.retain(|path| path.is_dir());
     found

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
-use crate::plan::{self, Plan, PlanError, Tree, Validation, Verdict};
+use crate::plan::{self, Pace, Past, Plan, PlanError, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
 use crate::workspace::{Base, Layout, Workspace};
 
@@ -159,6 +159,16 @@ pub fn prepare(
         check_disk(judged, &workspace, &layout)?
     };
     let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
+    if options.dry_run {
+        validation.estimate = plan::estimate(
+            &plan,
+            &Pace {
+                workers: Some(admission.agents),
+                batch: resolved.batch_size,
+                past: Past::of(earlier::durations(&layout)),
+            },
+        );
+    }
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     let lock = lock(&origin, &layout, &options, &known)?;
     Ok(Prepared {
