@@ -226,6 +226,20 @@ def containment() -> str:
         EngineError: The engine cannot be started.
     """
 
+def examine(options: str) -> str:
+    """How machine, repository, agent and forge are, for `doctor`. Creates nothing.
+
+    Args:
+        options: A JSON object, as for `Orchestration`; `repo`, `agent` and `max_workers` count.
+
+    Returns:
+        A JSON object of facts, of which those that may fail are `{"Ok": …}` or `{"Err": {"message",
+        "hint", "exit_code"}}`; `orchestration.diagnosis` reads it.
+
+    Raises:
+        UsageError: The options cannot be read.
+    """
+
 def parse_plan(text: str, source: str | None) -> str:
     """The plan as JSON.
 

@@ -146,6 +146,11 @@ impl Agent {
         self
     }
 
+    /// Whether it is Claude Code, which can be asked for its version and its login.
+    pub fn is_claude(&self) -> bool {
+        self.program == Program::Claude
+    }
+
     /// Whether a session of its own can be named, so that it can be resumed.
     pub fn takes_session(&self) -> bool {
         self.program == Program::Claude

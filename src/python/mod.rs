@@ -9,6 +9,7 @@
 
 mod ended;
 mod errors;
+mod examine;
 mod journal;
 mod orchestration;
 mod pool;
@@ -28,6 +29,8 @@ mod core_module {
     use super::errors::{
         EngineError, ForgeError, OrchestrationError, PlanError, UsageError, ValidationError,
     };
+    #[pymodule_export]
+    use super::examine::examine;
     #[pymodule_export]
     use super::journal::{PyJournal, ask_to_end, clean, lock_holder, main_worktree, overview};
     #[pymodule_export]

@@ -64,7 +64,7 @@ impl PyOrchestration {
         watcher::announce(py)?;
         let (source, options, text) = (&self.source, self.options.clone(), self.text.clone());
         let ended = &self.interruption;
-        let prepared = self.interruptible(py, || prepare(source, text, options, ended));
+        let prepared = interruptible(py, ended, || prepare(source, text, options, ended));
         let prepared = prepared.map_err(|(signal, _)| signal)??;
         let preview = json(&prepared.preview())?;
         *self.lock() = Stage::Prepared(Box::new(prepared));
@@ -79,7 +79,9 @@ impl PyOrchestration {
         let mut stage = self.lock();
         match std::mem::replace(&mut *stage, Stage::Over) {
             Stage::Prepared(prepared) => {
-                let started = self.interruptible(py, || Handle::start(prepared.accept_warnings()));
+                let started = interruptible(py, &self.interruption, || {
+                    Handle::start(prepared.accept_warnings())
+                });
                 self.interruption.release();
                 match started {
                     Ok(handle) => *stage = Stage::Started(handle?),
@@ -144,38 +146,38 @@ impl PyOrchestration {
 }
 
 impl PyOrchestration {
-    /// Works on a thread beside this one, which looks for signals meanwhile. The exception of a
-    /// handler ends the work; it comes with what the work led to.
-    fn interruptible<T: Send>(
-        &self,
-        py: Python<'_>,
-        work: impl FnOnce() -> T + Send,
-    ) -> Result<T, (PyErr, Option<T>)> {
-        thread::scope(|scope| {
-            let (teller, mut result) = channel();
-            scope.spawn(move || {
-                // The receiver is right here.
-                let _ = teller.send(work());
-            });
-            loop {
-                let waiting = &mut result;
-                match py.detach(move || waiting.recv_timeout(SIGNAL_CHECK)) {
-                    Ok(done) => return Ok(done),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    // It panicked, and so does the scope.
-                    Err(RecvTimeoutError::Disconnected) => return Err((gone(), None)),
-                }
-                if let Err(signal) = py.check_signals() {
-                    self.interruption.fire();
-                    return Err((signal, py.detach(move || result.recv().ok())));
-                }
-            }
-        })
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Stage> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Works on a thread beside this one, which looks for signals meanwhile. The exception of a
+/// handler ends the work; it comes with what the work led to.
+pub(super) fn interruptible<T: Send>(
+    py: Python<'_>,
+    interruption: &Interruption,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, (PyErr, Option<T>)> {
+    thread::scope(|scope| {
+        let (teller, mut result) = channel();
+        scope.spawn(move || {
+            // The receiver is right here.
+            let _ = teller.send(work());
+        });
+        loop {
+            let waiting = &mut result;
+            match py.detach(move || waiting.recv_timeout(SIGNAL_CHECK)) {
+                Ok(done) => return Ok(done),
+                Err(RecvTimeoutError::Timeout) => {}
+                // It panicked, and so does the scope.
+                Err(RecvTimeoutError::Disconnected) => return Err((gone(), None)),
+            }
+            if let Err(signal) = py.check_signals() {
+                interruption.fire();
+                return Err((signal, py.detach(move || result.recv().ok())));
+            }
+        }
+    })
 }
 
 /// The lines of one orchestration on standard output.

@@ -63,7 +63,7 @@ struct Cleaner<'a> {
 }
 
 /// One task that left something behind, and the orchestration that had it last.
-type Left = (Start, Task);
+pub(super) type Left = (Start, Task);
 
 impl Cleaner<'_> {
     /// Cleans up after one master. What is wrong with that stops no other one.
@@ -311,7 +311,7 @@ impl Cleaner<'_> {
 
 /// What the tasks of these orchestrations, oldest first, may have left behind, by branch. The
 /// latest that had a branch says what became of it.
-fn left(states: impl IntoIterator<Item = State>) -> Vec<Left> {
+pub(super) fn left(states: impl IntoIterator<Item = State>) -> Vec<Left> {
     let mut left: BTreeMap<String, Left> = BTreeMap::new();
     for state in states {
         for task in state.tasks {
@@ -327,7 +327,7 @@ fn left(states: impl IntoIterator<Item = State>) -> Vec<Left> {
 
 /// Where it stood, also after the journal has noted its removal; as git writes it, without
 /// symbolic links.
-fn worktree_of(start: &Start, task: &Task, branch: &str) -> PathBuf {
+pub(super) fn worktree_of(start: &Start, task: &Task, branch: &str) -> PathBuf {
     let path = task.worktree.as_ref().map_or_else(
         || Path::new(&start.worktrees).join(branch.replace('/', "-")),
         PathBuf::from,

@@ -13,6 +13,7 @@
 //! | [`resumption`] | what it means to take one up again | yes |
 //! | [`remains`] | what tasks left behind, and which of it is safe to remove | yes |
 //! | [`clean`] | looks at it, and removes that | no |
+//! | [`examine`] | how machine, repository, agent and forge are | no |
 //! | [`earlier`] | where the journals of earlier ones are | no |
 //! | [`record`], [`facts`], [`publish`] | the journal's vocabulary, what it speaks of, and its projection to public events | yes |
 //! | [`journal`] | the journal's lines | yes |
@@ -37,6 +38,7 @@ pub mod clean;
 pub mod driver;
 pub mod earlier;
 pub mod event;
+pub mod examine;
 pub mod facts;
 pub mod failure;
 pub mod handle;

@@ -23,7 +23,7 @@ use crate::world::real::{reason, wall};
 use super::interruption::Interruption;
 use super::options::Source;
 use super::remote::{Clone, Remote};
-use super::surroundings::variable;
+use super::surroundings::{Environment, variable};
 
 /// Where tasks come from, and where they are filed.
 pub struct Origin {
@@ -165,33 +165,11 @@ impl Search<'_> {
     }
 
     fn github(&self, remote: &Remote) -> Result<(Arc<dyn Forge>, Token)> {
-        let text = |name: &str| {
-            let value = variable(self.clone.environment, name)?.to_str()?;
-            (!value.trim().is_empty()).then(|| value.to_owned())
-        };
-        let explicit = text("GITHUB_API_URL");
-        if let Some(url) = explicit.as_deref().filter(|url| host_of_api(url).is_none()) {
-            return Err(Error::OutOfRange {
-                name: "GITHUB_API_URL".to_owned(),
-                value: url.to_owned(),
-                expected: "the address of an API, such as https://api.github.com".to_owned(),
-            });
-        }
-        let host = &remote.repository.host;
-        let api = api_address(host, explicit.as_deref(), text("GH_HOST").as_deref());
-        let sources = Sources::of(&api, explicit.is_some());
-        let token = match sources.from_environment(text) {
-            Some(token) => token,
-            None => self
-                .clone
-                .interruption
-                .ask(&sources.command, self.clone.environment)
-                .and_then(|printed| sources.from_command(&printed))
-                .map_err(|reason| sources.missing(text, &reason))?,
-        };
+        let api = api_of(remote, self.clone.environment)?;
+        let token = token_for(&api, &self.clone)?;
         let forge = GitHubForge::new(Setting {
             repository: remote.repository.clone(),
-            api,
+            api: api.address,
             token: token.clone(),
             time: Arc::new(RealTime::default()),
         })?;
@@ -199,6 +177,52 @@ impl Search<'_> {
         self.clone.interruption.watch(&forge);
         Ok((forge, token))
     }
+}
+
+/// The API that knows a remote.
+pub struct Api {
+    /// Its address.
+    pub address: String,
+    /// Whose token it gets, and where that is looked for.
+    pub sources: Sources,
+}
+
+/// The API that knows a remote.
+pub fn api_of(remote: &Remote, environment: &Environment) -> Result<Api> {
+    let explicit = text(environment, "GITHUB_API_URL");
+    if let Some(url) = explicit.as_deref().filter(|url| host_of_api(url).is_none()) {
+        return Err(Error::OutOfRange {
+            name: "GITHUB_API_URL".to_owned(),
+            value: url.to_owned(),
+            expected: "the address of an API, such as https://api.github.com".to_owned(),
+        });
+    }
+    let host = &remote.repository.host;
+    let gh_host = text(environment, "GH_HOST");
+    let address = api_address(host, explicit.as_deref(), gh_host.as_deref());
+    Ok(Api {
+        sources: Sources::of(&address, explicit.is_some()),
+        address,
+    })
+}
+
+/// The token for an API.
+pub fn token_for(api: &Api, clone: &Clone<'_>) -> Result<Token> {
+    let lookup = |name: &str| text(clone.environment, name);
+    if let Some(token) = api.sources.from_environment(lookup) {
+        return Ok(token);
+    }
+    let printed = clone
+        .interruption
+        .ask(&api.sources.command, clone.environment);
+    let token = printed.and_then(|printed| api.sources.from_command(&printed));
+    Ok(token.map_err(|reason| api.sources.missing(lookup, &reason))?)
+}
+
+/// A variable that is set to something.
+fn text(environment: &Environment, name: &str) -> Option<String> {
+    let value = variable(environment, name)?.to_str()?;
+    (!value.trim().is_empty()).then(|| value.to_owned())
 }
 
 impl Origin {

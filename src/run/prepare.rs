@@ -369,7 +369,8 @@ fn find_agent(
     Ok(agent)
 }
 
-fn missing(agent: &Agent) -> Error {
+/// That an agent's executable is not there.
+pub(super) fn missing(agent: &Agent) -> Error {
     Error::AgentMissing {
         agent: agent.name().to_owned(),
         executable: agent.executable().to_owned(),

@@ -81,7 +81,8 @@ impl Clone<'_> {
         }
     }
 
-    fn remotes(&self) -> Result<Vec<Remote>> {
+    /// Those that are repositories on GitHub or one of its kind.
+    pub fn remotes(&self) -> Result<Vec<Remote>> {
         let names = self.ask(&self.git.remotes(self.root))?;
         let mut remotes = Vec::new();
         for name in names.lines().filter(|name| !name.is_empty()) {

@@ -19,6 +19,11 @@ pub type Environment = [(OsString, OsString)];
 
 /// The user's git, once it is known to be there and recent enough.
 pub fn find_git(environment: &Environment) -> Result<PathBuf> {
+    find_versioned_git(environment).map(|(path, _)| path)
+}
+
+/// The same, with its version.
+pub fn find_versioned_git(environment: &Environment) -> Result<(PathBuf, (u32, u32))> {
     let path = find_executable("git", environment).ok_or(Error::GitMissing)?;
     let spec = UnitSpec {
         env: Some(environment.to_vec()),
@@ -30,8 +35,8 @@ pub fn find_git(environment: &Environment) -> Result<PathBuf> {
     if finished.outcome != Outcome::Success {
         return Err(Error::GitMissing);
     }
-    check_version(&finished.captured.stdout.text(Newlines::Universal))?;
-    Ok(path)
+    let version = check_version(&finished.captured.stdout.text(Newlines::Universal))?;
+    Ok((path, version))
 }
 
 /// Whether git has a name and an address for commits, from wherever it takes its settings.

@@ -39,6 +39,21 @@ pub fn own_mark() -> Result<String, EngineError> {
     Ok(Engine::get()?.mark().to_string())
 }
 
+/// What dead programs have left running, by their marks. Nobody is touched.
+pub fn find_leftovers(marks: &[&str]) -> Vec<Vec<u32>> {
+    let parsed = marks.iter().map(|mark| Mark::parse(OsStr::new(mark)));
+    let dead: Vec<_> = parsed
+        .map(|mark| mark.filter(|mark| !program_lives(mark)))
+        .collect();
+    let known: Vec<_> = dead.iter().flatten().cloned().collect();
+    if known.is_empty() {
+        return vec![Vec::new(); marks.len()];
+    }
+    let mut found = scan::marked(&known).into_iter();
+    let of = |mark: &Option<Mark>| mark.as_ref().and_then(|_| found.next());
+    dead.iter().map(of).map(Option::unwrap_or_default).collect()
+}
+
 /// Kills everything that carries the mark of a dead program. Returns whether nothing is left.
 ///
 /// A program that lives, this one perhaps, looks after its own; what is no mark has left nothing.

@@ -46,7 +46,7 @@ pub use event::{
     CancelReason, Chunk, Effect, Exit, Input, Limits, Moment, Outcome, OutputStream, Signal,
     Snapshot, SpawnError, Times, UnitId,
 };
-pub use leftovers::{end_leftovers, own_mark};
+pub use leftovers::{end_leftovers, find_leftovers, own_mark};
 pub use limit::{descriptor_limit, ensure_descriptors};
 pub use machine::Machine;
 pub use output::{Captured, CapturedStream, Newlines, decode};

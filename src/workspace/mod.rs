@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | [`layout`] | every path, branch name and id | nothing |
 //! | [`read`] | questions to the repository, answered through libgit2 | reads only |
+//! | `locks` | the lock files that git leaves behind | reads only |
 //! | [`merging`] | which branches collide, merged in memory | reads only |
 //! | [`commits`] | what commits would publish | reads only |
 //! | [`cli`] | argv and environment of git commands | nothing |
@@ -21,6 +22,7 @@ pub mod commits;
 pub mod exclude;
 pub mod layout;
 pub mod locate;
+mod locks;
 pub mod merging;
 pub mod read;
 

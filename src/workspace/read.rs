@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use git2::{
     BranchType, DiffFindOptions, DiffOptions, ErrorCode, ObjectType, Repository, StatusOptions,
+    WorktreeLockStatus,
 };
 
 use super::is_own_path;
@@ -85,6 +86,8 @@ pub struct Registered {
     pub branch: Option<String>,
     /// The folder is there.
     pub exists: bool,
+    /// Somebody keeps it from being removed or pruned, for this reason, which may be empty.
+    pub locked: Option<String>,
 }
 
 impl Workspace {
@@ -245,18 +248,6 @@ impl Workspace {
         Ok(index.iter().map(|entry| u64::from(entry.file_size)).sum())
     }
 
-    /// The locks that git holds while it changes a worktree or its branch: of the index, of `HEAD`
-    /// and its like, of the branch. Often there is none.
-    pub fn locks(&self, worktree: &Path, branch: &str) -> Result<Vec<PathBuf>> {
-        let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
-        let heads = repository.commondir().join("refs/heads");
-        let mut locks = vec![heads.join(format!("{branch}.lock"))];
-        let files = std::fs::read_dir(repository.path()).into_iter().flatten();
-        locks.extend(files.filter_map(|file| Some(file.ok()?.path())));
-        locks.retain(|path| path.extension().is_some_and(|end| end == "lock") && path.is_file());
-        Ok(locks)
-    }
-
     /// Whether a worktree was ever filled: one that is only registered has no index.
     pub fn is_checked_out(&self, worktree: &Path) -> Result<bool> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
@@ -280,10 +271,15 @@ impl Workspace {
                 .ok()
                 .and_then(|linked| head_of(&linked, worktree.path()).ok()?.branch);
             let path = worktree.path().to_owned();
+            let locked = match worktree.is_locked() {
+                Ok(WorktreeLockStatus::Locked(reason)) => Some(reason.unwrap_or_default()),
+                _ => None,
+            };
             found.push(Registered {
                 exists: path.is_dir(),
                 path,
                 branch,
+                locked,
             });
         }
         found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -466,7 +462,7 @@ fn dirty(repository: &Repository) -> Result<bool> {
         .any(|entry| !is_own_path(entry.path_bytes())))
 }
 
-fn open_error(path: &Path, error: &git2::Error) -> Error {
+pub(super) fn open_error(path: &Path, error: &git2::Error) -> Error {
     let path = path.to_owned();
     match error.code() {
         ErrorCode::NotFound => Error::NotARepository { path },

@@ -56,6 +56,16 @@ impl Answer {
         }
     }
 
+    /// What it says about limits.
+    pub(super) fn limits(&self) -> Limits {
+        limits(&self.headers)
+    }
+
+    /// The number in a header.
+    pub(super) fn number(&self, header: &str) -> Option<u64> {
+        number(self.headers.get(header))
+    }
+
     /// Where a redirect points.
     pub(super) fn location(&self) -> &str {
         let location = self.headers.get(LOCATION);
@@ -86,12 +96,15 @@ pub(super) fn told(status: u16, headers: &HeaderMap, took: f64) -> String {
 }
 
 pub(super) fn limits(headers: &HeaderMap) -> Limits {
-    let number = |value: Option<&HeaderValue>| value?.to_str().ok()?.trim().parse().ok();
     Limits {
         retry_after: number(headers.get(RETRY_AFTER)),
         remaining: number(headers.get("x-ratelimit-remaining")),
         reset: number(headers.get("x-ratelimit-reset")),
     }
+}
+
+fn number(value: Option<&HeaderValue>) -> Option<u64> {
+    value?.to_str().ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

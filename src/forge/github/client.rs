@@ -9,7 +9,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header::{ETAG, HeaderValue};
+use http::header::{DATE, ETAG, HeaderValue};
 use http::uri::Uri;
 use serde_json::Value;
 
@@ -171,6 +171,28 @@ impl Client {
                 return Ok(answer);
             }
         }
+    }
+
+    /// Asks once, and waits for nothing but the answer: for those who want to know how things are.
+    pub(super) fn glance(&self, call: &Call) -> Result<Answer, ForgeError> {
+        let answer = self.exchange(call)?;
+        answer.map_err(|reason| ForgeError::Unreachable { reason })
+    }
+
+    /// When it may be asked again, where the answer is that there were too many requests.
+    pub(super) fn closed_until(&self, answer: &Answer) -> Option<Moment> {
+        match Patience::default().next(answer.heard(), 0.0, self.time.now()) {
+            Next::Wait { until, .. } | Next::GiveUp { until: Some(until) } => Some(until),
+            Next::Done | Next::Retry { .. } | Next::GiveUp { until: None } => None,
+        }
+    }
+
+    /// How far this machine's clock is ahead of the server's, in seconds.
+    pub(super) fn clock_ahead(&self, answer: &Answer) -> Option<i64> {
+        let theirs = answer.headers.get(DATE)?.to_str().ok()?;
+        let theirs = jiff::fmt::rfc2822::parse(theirs).ok()?.timestamp();
+        let ours = i64::try_from(self.time.now().as_secs()).ok()?;
+        Some(ours - theirs.as_second())
     }
 
     /// The path and query of the next page of a list, where there is one.

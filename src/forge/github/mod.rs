@@ -46,6 +46,7 @@ use std::sync::{Arc, Mutex};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use self::access::Standing;
 use self::address::{Repository, host_of_api};
 use self::answer::Answer;
 use self::client::{Attempt, Call, Client};

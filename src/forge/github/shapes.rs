@@ -141,6 +141,8 @@ pub(super) struct RepositoryShape {
     pub(super) private: bool,
     #[serde(default)]
     pub(super) archived: bool,
+    /// Issues are switched on, unless it says the contrary.
+    pub(super) has_issues: Option<bool>,
     /// What whoever asks may do, where GitHub knows.
     pub(super) permissions: Option<PushShape>,
 }

@@ -40,6 +40,7 @@ use self::logs::Logs;
 use self::mailbox::Mailbox;
 use super::{Completion, Fact, Log, Operation, World};
 
+pub use self::claims::can_watch;
 pub use self::git::{Steps, unit as git_unit};
 pub use self::journal::{JournalReader, read_good_journal, read_journal};
 pub use self::mailbox::post;
