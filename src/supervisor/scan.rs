@@ -183,7 +183,9 @@ pub(super) fn marked(marks: &[Mark]) -> Vec<Vec<u32>> {
         marks.iter().position(|mark| mark.is_in(value))
     });
     for (pid, mark) in found {
-        of[mark].push(pid);
+        if pid != std::process::id() {
+            of[mark].push(pid);
+        }
     }
     of
 }

@@ -272,7 +272,9 @@ impl Workspace {
                 .and_then(|linked| head_of(&linked, worktree.path()).ok()?.branch);
             let path = worktree.path().to_owned();
             let locked = match worktree.is_locked() {
-                Ok(WorktreeLockStatus::Locked(reason)) => Some(reason.unwrap_or_default()),
+                Ok(WorktreeLockStatus::Locked(reason)) => {
+                    Some(reason.unwrap_or_default().trim().to_owned())
+                }
                 _ => None,
             };
             found.push(Registered {
