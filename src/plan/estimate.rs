@@ -6,6 +6,8 @@
 //!
 //! Pure.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::task::{Plan, Task};
@@ -74,9 +76,10 @@ pub struct Past {
 impl Past {
     /// Sums up durations in seconds; `None` where there are none.
     pub fn of(durations: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let whole = |duration: f64| Duration::try_from_secs_f64(duration.round()).ok();
         let mut seconds: Vec<u32> = durations
             .into_iter()
-            .map(|duration| duration.round() as u32)
+            .filter_map(|duration| u32::try_from(whole(duration)?.as_secs()).ok())
             .collect();
         seconds.sort_unstable();
         let last = seconds.len().checked_sub(1)?;
@@ -263,10 +266,8 @@ mod tests {
     use crate::plan::parse;
 
     fn plan(tasks: usize) -> Plan {
-        let lines: String = (1..=tasks)
-            .map(|n| format!("- [ ] Add page {n}\n"))
-            .collect();
-        parse(&lines, None).unwrap()
+        let lines: Vec<_> = (1..=tasks).map(|n| format!("- [ ] Add page {n}")).collect();
+        parse(&lines.join("\n"), None).unwrap()
     }
 
     fn minutes(tasks: usize, pace: Pace) -> (u32, u32) {

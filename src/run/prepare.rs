@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
 use crate::error::{Error, Result};
-use crate::plan::{self, Pace, Past, Plan, PlanError, Tree, Validation, Verdict};
+use crate::plan::{self, Estimate, Pace, Past, Plan, PlanError, Tree, Validation, Verdict};
 use crate::workspace::cli::Git;
 use crate::workspace::{Base, Layout, Workspace};
 
@@ -160,14 +160,8 @@ pub fn prepare(
     };
     let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
     if options.dry_run {
-        validation.estimate = plan::estimate(
-            &plan,
-            &Pace {
-                workers: Some(admission.agents),
-                batch: resolved.batch_size,
-                past: Past::of(earlier::durations(&layout)),
-            },
-        );
+        let workers = Some(admission.agents);
+        validation.estimate = reckon(&plan, workers, resolved.batch_size, &layout);
     }
     let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
     let lock = lock(&origin, &layout, &options, &known)?;
@@ -337,6 +331,19 @@ fn admit(
         validation.warnings.push(shortage.clone());
     }
     admission
+}
+
+/// How long the plan takes, by what tasks took in this repository before.
+fn reckon(plan: &Plan, workers: Option<usize>, batch: Option<usize>, layout: &Layout) -> Estimate {
+    let past = Past::of(earlier::durations(layout));
+    plan::estimate(
+        plan,
+        &Pace {
+            workers,
+            batch,
+            past,
+        },
+    )
 }
 
 /// The agent, once it is known that it can be started. A dry run only says that it cannot.

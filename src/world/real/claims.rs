@@ -20,8 +20,9 @@ use crate::world::Fact;
 /// Whether a folder can be watched as a run would watch its worktrees, else why not.
 pub fn can_watch(folder: &Path) -> Result<(), String> {
     let mut watcher = notify::recommended_watcher(|_| {}).map_err(|error| error.to_string())?;
-    let watched = watcher.watch(folder, RecursiveMode::NonRecursive);
-    watched.map_err(|error| error.to_string())
+    watcher
+        .watch(folder, RecursiveMode::NonRecursive)
+        .map_err(|error| error.to_string())
 }
 
 type Places = Arc<Mutex<BTreeMap<PathBuf, u32>>>;
