@@ -18,10 +18,11 @@ TOOLS := $(VENV)/.tools
 BUILT := $(VENV)/.built
 INSTALLED := $(VENV)/.installed
 CLAUDE := $(VENV)/claude
+MERMAID := $(VENV)/mermaid
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rust test-python lint format bench simulate fuzz build clean \
-	tools-present claude-left-out chromium-left-out
+	tools-present npm-left-out chromium-left-out
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,7 +35,8 @@ test: test-rust test-python ## Run every test.
 test-rust: tools-present
 	cargo test --no-default-features
 
-test-python: $(INSTALLED) $(if $(shell command -v npm),$(CLAUDE)/.installed,claude-left-out) \
+test-python: $(INSTALLED) \
+	$(if $(shell command -v npm),$(CLAUDE)/.installed $(MERMAID)/.installed,npm-left-out) \
 	$(if $(shell command -v chromium),,chromium-left-out)
 	$(BIN)/python -m pytest -n auto
 
@@ -90,15 +92,15 @@ $(INSTALLED): $(TOOLS) pyproject.toml $(RUST_SOURCES)
 	@rm -f $(BUILT)
 	@touch $@
 
-# The real Claude Code, which some tests run against a model of their own.
-$(CLAUDE)/.installed: $(wildcard tests/support/claude/package*.json) | $(TOOLS)
-	mkdir -p $(CLAUDE)
-	cp $^ $(CLAUDE)
-	cd $(CLAUDE) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# The real Claude Code, which some tests run against a model of their own, and the real Mermaid.
+$(VENV)/%/.installed: tests/support/%/package.json tests/support/%/package-lock.json | $(TOOLS)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-claude-left-out:
-	@echo "npm is missing: THE TESTS THAT RUN THE REAL CLAUDE CODE ARE LEFT OUT. Install Node.js to run them." >&2
+npm-left-out:
+	@echo "npm is missing: THE TESTS THAT RUN THE REAL CLAUDE CODE AND MERMAID ARE LEFT OUT. Install Node.js to run them." >&2
 
 chromium-left-out:
 	@echo "Chromium is missing: THE TESTS THAT LOOK AT THE PAGE OF A RUN ARE LEFT OUT. Debian: apt-get install chromium." >&2

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from made_up import BEGAN, Run, many, row
-from playwright.sync_api import sync_playwright
-from tests.support.chromium import executable, needs_chromium
+from tests.support.chromium import browser, needs_chromium  # noqa: F401 - a fixture
 
 from orchestration.page import render
 from orchestration.page.axis import Axis
@@ -57,21 +56,8 @@ COLOURS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    home = str(tmp_path_factory.mktemp("home"))
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=executable(),
-            args=["--no-sandbox"],  # root may run the tests
-            env={"HOME": home, "TMPDIR": home, "PATH": "/usr/bin:/bin"},
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def look(browser, tmp_path):
+def look(browser, tmp_path):  # noqa: F811 - the fixture
     """Opens a page and watches it: nothing may be asked of the network, nothing may go wrong."""
     opened, requests, complaints = [], [], []
 
