@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from . import _core
+from . import _core, _logging
 from .events import Event, PlannedTask, PlanParsed, Validated
 from .report import Report
 
@@ -115,6 +115,8 @@ class Run:
         try:
             self.start()
             for line in self.lines(on_wait):
+                if (logger := _logging.logger()) is not None:
+                    _logging.tell(logger, Event.from_json(line))
                 on_line(line)
         except BaseException:
             if self._is_started:
@@ -195,7 +197,8 @@ def orchestrate(
     """Runs every task of a plan with an agent of its own, side by side, and waits for all.
 
     The options are those of the ``parallel-orchestrate`` command, with its defaults and its
-    environment variables. Tasks that fail raise nothing: see :attr:`Report.exit_code`.
+    environment variables. Tasks that fail raise nothing: see :attr:`Report.exit_code`. Events are
+    also records of the logger ``orchestration``, where :mod:`logging` is configured.
 
     Args:
         source: A GitHub issue (``1234``, ``OWNER/REPO#1234``, its URL), the path of a Markdown
