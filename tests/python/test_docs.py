@@ -1,38 +1,44 @@
-"""The documents: their Python runs, their options exist, their links lead somewhere."""
+"""The documents: their blocks run, their options exist, their links lead somewhere."""
 
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from documents import PAGES, README, ROOT, RUN, Reader, blocks, is_shown
+from tests.support.github import FakeGitHub
 
 from orchestration.cli import VERBS
+from orchestration.demo import HERE, build
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
-SHOWN = [README, *sorted((ROOT / "docs").glob("*.md"))]
-"""The documents whose Python is run."""
-PROSE = sorted({*SHOWN, *ROOT.glob("*.md")})
+PROSE = sorted({*PAGES, *ROOT.glob("*.md")})
 """The documents whose links are followed."""
 
-FOREIGN = {"--allow-all-tools", "--dangerously-skip-permissions", "--scope"}
-"""Options of other programs that the README names."""
+FOREIGN = {
+    *("--allow-all-tools", "--dangerously-skip-permissions"),  # of agents
+    *("--output-format", "--verbose", "--session-id", "--max-budget-usd", "--resume"),
+    *("--oneline", "--user", "--scope", "--quiet", "--message", "--short", "--heads", "--list"),
+    *("--stat", "--format", "--fast"),
+}
+"""Options of other programs that the documents name."""
 
-FENCES = re.MULTILINE | re.DOTALL
-
-PLAN = """\
-# Sign-in
-
-- [ ] Add a login form in auth/form.py
-- [ ] Send a receipt from mail/receipt.py
-- [ ] Document the API in docs/api.md
-"""
+NOT_RUN = {
+    "README.md": ["it builds, and is as slow as agents are"],
+    "agents.md": ["the engine does it"],
+    "drop-in.md": ["there is no amplihack here"],
+    "github.md": ["it serves until it is ended"],
+    "recovering.md": ["nothing has crashed here"],
+    "tutorial.md": [
+        "it is as slow as agents are, and has tests of its own",
+        "a script makes the same mistake again",
+        "github.md shows it against a GitHub of its own",
+    ],
+}
+"""Which blocks are not run, and why: whoever adds one says so here."""
 
 CLAUDE = r"""
-[ -z "$AGENT_ID" ] || { cat >/dev/null; echo done >"$AGENT_ID.txt"; }
 case "$*" in
 *"was done 3 times"*) printf '## Selection\nversion_2\n## Rationale\nIt alone knows weeks.\n' ;;
 *"listened to a debate"*) printf '## Confidence Level\nMEDIUM: two of three agree.\n' ;;
@@ -40,131 +46,159 @@ case "$*" in
 *"Your field is simplicity"*) printf '## Vote\nAPPROVE\n' ;;
 *"the primary one"*) exit 1 ;;
 esac
+[ -z "$AGENT_ID" ] || "$PYTHON" -IS "$DEMO" 0 2>/dev/null || echo done >"$AGENT_ID.txt"
 echo "Done."
 """
-"""In an orchestration the prompt is on standard input; in the drop-in that is a terminal.
+"""In an orchestration it is the demo's agent, which knows the demo's tasks and no others.
 
 The patterns know their agents by their prompts, and so does this one.
 """
 
+REPOSITORY = "octocat/bookshop"
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of Python."""
-
-    document: Path
-    line: int
-    code: str
-
-    @property
-    def is_program(self) -> bool:
-        return self.code.startswith("#!")
-
-    @property
-    def prints(self) -> list[str]:
-        """What the comments behind `print` say that it prints."""
-        return re.findall(r"^ *print\(.*\)  # (.+)$", self.code, re.MULTILINE)
-
-    def __str__(self) -> str:
-        return f"{self.document.name}:{self.line}"
-
-
-def blocks() -> Iterator[Block]:
-    for document in SHOWN:
-        text = document.read_text(encoding="utf-8")
-        for found in re.finditer(r"^```python\n(.*?)^```$", text, FENCES):
-            yield Block(document, text.count("\n", 0, found.start()) + 1, found[1])
-
-
-BLOCKS = list(blocks())
-SNIPPETS = [block for block in BLOCKS if not block.is_program]
-PROGRAMS = [block for block in BLOCKS if block.is_program]
+ON_GITHUB = {README, ROOT / "docs" / "github.md"}
+"""Pages whose repository is a clone from a GitHub."""
 
 
 @pytest.fixture
-def repository(tmp_path, monkeypatch, agent):
-    """A repository with a plan, and a scripted `claude` on the PATH."""
+def reader(tmp_path, agent):
+    """Somebody with a scripted `claude` on the PATH, who gets repositories of the demo."""
     agent(CLAUDE)
-    monkeypatch.setenv("IS_SANDBOX", "1")  # root may run the tests
-    root = tmp_path / "shop"
-    root.mkdir()
-    (root / "plan.md").write_text(PLAN, encoding="utf-8")
-    (root / "Makefile").write_text("test:\n\t@true\n", encoding="utf-8")
-    for arguments in (
-        ["init", "--quiet"],
-        ["config", "user.name", "Ada"],
-        ["config", "user.email", "ada@example.invalid"],
-        ["add", "--all"],
-        ["commit", "--quiet", "--message=Begin"],
-    ):
-        subprocess.run(["git", *arguments], cwd=root, check=True)
-    return root
+    environment = {
+        "PATH": os.pathsep.join(
+            [str(tmp_path / "bin"), str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+        ),
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "LANG": "C.UTF-8",
+        "PYTHON": sys.executable,
+        "DEMO": str(HERE / "agent.py"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AMPLIHACK_DELEGATE": "amplihack claude",
+        "IS_SANDBOX": "1",  # root may run the tests
+    }
+    made = 0
+
+    def fresh():
+        nonlocal made
+        made += 1
+        folder = tmp_path / f"{made}" / "bookshop"
+        folder.parent.mkdir()
+        build(folder)
+        return folder
+
+    return Reader(fresh, environment)
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def on_github(reader, tmp_path):
+    """The same with clones of a repository on a GitHub of its own, with an issue 1234."""
+    with FakeGitHub(tmp_path / "github") as fake:
+        files = {
+            path.relative_to(HERE / "bookshop").as_posix(): path.read_text(encoding="utf-8")
+            for path in (HERE / "bookshop").rglob("*")
+            if path.is_file() and path.suffix in {".py", ".md"}
+        }
+        fake.add_repository(REPOSITORY, files=files, owner_kind="User")
+        fake.add_issue(REPOSITORY, "First")
+        numbered = fake.model.repository(REPOSITORY).numbered
+        numbered[1233] = numbered.pop(1)
+        fake.add_issue(REPOSITORY, "Spring", files["plan.md"])
+        reader.environment |= {"GITHUB_API_URL": fake.api_url, "GH_TOKEN": fake.token}
+        url = fake.clone_url(REPOSITORY, user="octocat")
+
+        def fresh():
+            folder = tmp_path / "clone"
+            for command in (
+                ["clone", "--quiet", url, str(folder)],
+                ["-C", str(folder), "config", "user.name", "Ada"],
+                ["-C", str(folder), "config", "user.email", "ada@example.invalid"],
+            ):
+                subprocess.run(["git", *command], env=reader.environment, check=True)
+            return folder
+
+        reader.fresh = fresh
+        yield reader
 
 
-def options(text: str) -> set[str]:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_runs_and_prints_what_it_says(page, request):
+    name = "on_github" if page in ON_GITHUB else "reader"
+    expected = [one for one in blocks(page) if one.title or one.language in RUN]
+    count = request.getfixturevalue(name).follow(page)
+    assert count == len(expected) - len([one for one in expected if one.why_not])
+
+
+def test_what_is_not_run_is_known():
+    not_run = {page.name: [one.why_not for one in blocks(page) if one.why_not] for page in PAGES}
+    assert {name: reasons for name, reasons in not_run.items() if reasons} == NOT_RUN
+
+
+def test_there_is_much_to_run():
+    every = [block for page in PAGES for block in blocks(page)]
+    assert {block.language for block in every} >= {*RUN}
+    assert sum(len(block.prints) for block in every) >= 20
+    shown = [block.typed for block in every if block.language == "console"]
+    assert sum(len(printed) for typed in shown for _, printed in typed) >= 20
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "shown"),
+    [
+        (["a", "…", "z"], "a\nb\nc\nz\n", True),
+        (["a", "…", "z"], "a\nz\n", True),
+        (["a (…s)"], "a (12s)\n", True),
+        (["a (…s)"], "a (12m)\n", False),
+        (["a"], "a\nb\n", False),
+        (["a.c"], "abc\n", False),
+    ],
+)
+def test_a_gap_stands_for_anything_and_all_else_for_itself(expected, printed, shown):
+    assert is_shown(expected, printed) is shown
+
+
+def test_the_documents_name_options_that_exist(tmp_path):
+    existing = set()
+    for verb in ([], *([verb] for verb in VERBS)):
+        done = subprocess.run(
+            [sys.executable, "-m", "orchestration", *verb, "--help"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        existing |= options(done.stdout)
+    assert len(existing) > 15
+    for page in PAGES:
+        assert options(page.read_text(encoding="utf-8")) - FOREIGN - existing == set(), page.name
+
+
+def options(text):
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
 
 
-def test_the_documents_hold_python() -> None:
-    assert {block.document.name for block in BLOCKS} >= {"README.md", "agents.md", "patterns.md"}
-    assert len(SNIPPETS) >= 8
-    assert PROGRAMS
-    assert sum(len(block.prints) for block in SNIPPETS) >= 3
-
-
-@pytest.mark.parametrize("block", SNIPPETS, ids=str)
-def test_what_a_document_shows_runs_and_prints_what_it_says(block, repository) -> None:
-    done = run("-c", block.code, folder=repository)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    printed = done.stdout.splitlines()
-    assert [line for line in block.prints if line not in printed] == []
-
-
-@pytest.mark.parametrize("block", PROGRAMS, ids=str)
-def test_an_agent_that_a_document_shows_is_one(block, repository, tmp_path) -> None:
-    program = tmp_path / "agent.py"
-    program.write_text(block.code, encoding="utf-8")
-    command = f"{sys.executable} {program}"
-    done = run("-m", "orchestration", "plan.md", "--agent", command, folder=repository)
-    assert done.returncode == 0, done.stdout + done.stderr
-    log = next((repository / ".claude" / "runtime" / "logs").glob("*/session.log"))
-    assert "ignored its status file" not in log.read_text(encoding="utf-8")
-
-
-def test_the_readme_names_the_options_that_exist_and_no_others(tmp_path) -> None:
-    named = options(README.read_text(encoding="utf-8"))
-    existing = set()
-    for verb in ([], *([verb] for verb in VERBS)):
-        done = run("-m", "orchestration", *verb, "--help", folder=tmp_path)
-        assert done.returncode == 0, done.stderr
-        existing |= options(done.stdout)
-    assert len(existing) > 15
-    assert named - FOREIGN - existing == set()
-    assert existing - named == set()
-
-
 @pytest.mark.parametrize("document", PROSE, ids=lambda document: document.name)
-def test_links_between_documents_lead_somewhere(document) -> None:
-    text = re.sub(r"^```.*?^```$", "", document.read_text(encoding="utf-8"), flags=FENCES)
-    headings = {
-        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    }
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+def test_links_between_documents_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)\s]+)\)", outside_blocks(document)):
         path, _, anchor = target.partition("#")
-        if "://" in target:
-            continue
-        assert not path or (document.parent / path).exists(), target
-        assert path or anchor in headings, target
+        if "://" in target or path.startswith("reference/"):
+            continue  # the site's build looks after those
+        led = (document.parent / path).resolve() if path else document
+        led = ROOT / f"{led.stem.upper()}.md" if led.name in AT_THE_TOP else led
+        assert led.exists(), target
+        assert not anchor or anchor in headings(led), target
+
+
+AT_THE_TOP = {"architecture.md", "contributing.md", "changelog.md"}
+"""Pages of the site that lie at the top of the repository."""
+
+
+def outside_blocks(document):
+    return re.sub(r"(?ms)^( *)```.*?^\1```$", "", document.read_text(encoding="utf-8"))
+
+
+def headings(document):
+    return {
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", outside_blocks(document), re.MULTILINE)
+    }
