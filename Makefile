@@ -21,7 +21,7 @@ CLAUDE := $(VENV)/claude
 MERMAID := $(VENV)/mermaid
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rust test-python lint format bench simulate fuzz build clean \
+.PHONY: help demo test test-rust test-python lint format bench simulate fuzz docs build clean \
 	tools-present npm-left-out chromium-left-out
 
 help: ## Show this list.
@@ -70,6 +70,9 @@ bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	$(BIN)/python benches/runs.py
 	$(BIN)/python benches/runs.py
 
+docs: $(INSTALLED) $(VENV)/.docs ## Build the pages as a site, into target/site.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 build: $(BUILT) ## Build the extension into .venv.
 
 clean: ## Remove everything that was built.
@@ -90,6 +93,11 @@ $(BUILT): $(TOOLS) pyproject.toml $(RUST_SOURCES)
 $(INSTALLED): $(TOOLS) pyproject.toml $(RUST_SOURCES)
 	$(BIN)/maturin develop --quiet
 	@rm -f $(BUILT)
+	@touch $@
+
+# What builds the site.
+$(VENV)/.docs: docs/requirements.txt | $(TOOLS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The real Claude Code, which some tests run against a model of their own, and the real Mermaid.

@@ -60,8 +60,9 @@ class Orchestration:
         runs = self.holder() is not None  # before it is read: what has ended meanwhile has its end
         events = [Event.from_json(line) for line in _core.Journal(self.journal).news()]
         if not events:
-            message = f"{self.journal} has not begun"
-            raise _core.EngineError(message)
+            error = _core.EngineError(f"{self.journal} has not begun")
+            error.hint = "look again in a moment"
+            raise error
         return Timeline.from_events(events, now=datetime.now(timezone.utc) if runs else None)
 
     def state(self) -> str:

@@ -40,7 +40,9 @@ def show(*, clean: bool = False, pace: float = 1.0) -> int:
         0 where everything went as it should, the failure that is part of it included.
     """
     if shutil.which("git") is None:
-        return Console("text").refuse(EngineError("git was not found on the PATH"))
+        error = EngineError("git was not found on the PATH")
+        error.hint = "install git 2.20 or later, and put it on the PATH"
+        return Console("text").refuse(error)
     folder = Path(tempfile.mkdtemp(prefix="parallel-orchestrate-demo-")).resolve()
     repository = folder / "bookshop"
     _say(
