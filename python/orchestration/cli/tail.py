@@ -103,8 +103,9 @@ def _read(path: Path, show: Callable[[bytes], object], goes_on: Callable[[], boo
         except BrokenPipeError:
             raise
         except OSError as problem:
-            message = f"cannot read {path}: {problem.strerror}"
-            raise _core.EngineError(message) from problem
+            error = _core.EngineError(f"cannot read {path}: {problem.strerror}")
+            error.hint = "check the permissions of the file and of its folder"
+            raise error from problem
         if not may_grow:
             show(b"")
             return
