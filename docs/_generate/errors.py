@@ -96,7 +96,7 @@ def refusals() -> list[Refusal]:
         hint = _literals(hints[name])
         if not hint:  # it is handed over with the error
             (field,) = re.findall(r"=> \{?\s*(\w+)\.clone\(\)", hints[name])
-            hint = fields[field]
+            hint = f"the hint comes with the error: {fields[field][0].lower()}{fields[field][1:]}"
         found.append(
             Refusal(
                 name=name,
@@ -143,7 +143,7 @@ def page() -> str:
     ]
     by_kind = {kind: [one for one in refusals() if one.kind == kind] for kind in KINDS}
     for kind, ones in by_kind.items():
-        parts += [f"### {kind} {{ #{kind.lower()} }}", *map(_refusal, ones)]
+        parts += [f"### {kind} {{ #{kind.lower()}-errors }}", *map(_refusal, ones)]
     parts += [
         "## Failures",
         FAILURES,

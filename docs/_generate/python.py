@@ -6,17 +6,28 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import orchestration
 from orchestration import _records, events, patterns, report
 
 from .text import markdown, table
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RUNNING = ("orchestrate", "stream", "parse_plan", "validate")
 """Names that stand first, in this order."""
 
 INHERITED = ("self", "cls")
+
+WIDTH = 90
+"""As wide as a page shows code."""
+
+_MODULES = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
+"""What stands before the names of classes."""
 
 
 def page() -> str:
@@ -43,7 +54,7 @@ def events_page() -> str:
     nested = (events.PlannedTask, events.Rerun, events.Failure)
     parts = [
         "# Events",
-        markdown(events.__doc__ or "").replace(
+        markdown((events.__doc__ or "").partition("Pure.")[0]).replace(
             "`orchestration.orchestrate`", "[`orchestrate`](python.md#orchestrate)"
         ),
         (
@@ -62,7 +73,7 @@ def events_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _entry(value: object) -> str:
+def _entry(value: Any) -> str:
     """A function or class under a heading of its name."""
     name = getattr(value, "__name__", "")
     doc = markdown(inspect.getdoc(value) or "")
@@ -87,7 +98,8 @@ def _methods(value: type) -> list[str]:
     ]
 
 
-def _function(member: object) -> object:
+def _function(member: object) -> Any:
+    """The function itself, of a property or a class method as well."""
     return getattr(member, "fget", None) or getattr(member, "__func__", None) or member
 
 
@@ -104,22 +116,33 @@ def _method(value: type, name: str) -> str:
     return f"{title}\n\n{_signature(name, _function(member))}\n\n{doc}"
 
 
-def _signature(name: str, function: object) -> str:
+def _signature(name: str, function: Callable[..., object]) -> str:
     """As one would write it, a parameter a line where one line is too short."""
-    signature = inspect.signature(function)  # type: ignore[arg-type] - a function, as asked above
-    parameters = [one for one in signature.parameters.values() if one.name not in INHERITED]
+    signature = inspect.signature(function)
+    parameters: list[str] = []
+    for one in signature.parameters.values():
+        if one.kind is one.KEYWORD_ONLY and "*" not in parameters:
+            parameters.append("*")
+        if one.name not in INHERITED:
+            parameters.append(_parameter(one))
     prefix = "async " if inspect.iscoroutinefunction(function) else ""
-    short = f"{prefix}{name}{signature.replace(parameters=parameters)}".replace("'", "")
-    if len(short) <= 90:  # noqa: PLR2004 - as wide as a page shows
-        return f"```text\n{short}\n```"
-    lines, star = [], False
-    for one in parameters:
-        if one.kind is one.KEYWORD_ONLY and not star:
-            star = True
-            lines.append("    *,")
-        lines.append(f"    {one},".replace("'", ""))
-    result = str(signature.return_annotation).replace("'", "")
-    return "\n".join([f"```text\n{prefix}{name}(", *lines, f") -> {result}", "```"])
+    result = f" -> {_annotation(signature.return_annotation)}"
+    short = f"{prefix}{name}({', '.join(parameters)}){result}"
+    if len(short) > WIDTH:
+        lines = "".join(f"    {one},\n" for one in parameters)
+        short = f"{prefix}{name}(\n{lines}){result}"
+    return f"```text\n{short}\n```"
+
+
+def _parameter(one: inspect.Parameter) -> str:
+    star = "*" * (one.kind is one.VAR_POSITIONAL) or "**" * (one.kind is one.VAR_KEYWORD)
+    default = "" if one.default is one.empty else f" = {one.default!r}"
+    return f"{star}{one.name}: {_annotation(one.annotation)}{default}"
+
+
+def _annotation(value: object) -> str:
+    text = value if isinstance(value, str) else inspect.formatannotation(value)
+    return _MODULES.sub("", text)
 
 
 def _dataclass(value: type, doc: str = "", *, anchor: str = "", level: int = 2) -> str:
@@ -137,7 +160,7 @@ def _fields(value: type, *, inherited: bool = True) -> str:
             told |= _words(base)
     own = vars(value).get("__annotations__", {})
     rows = [
-        [f"`{field.name}`", f"`{field.type}`".replace("'", '"'), told.get(field.name, "")]
+        [f"`{field.name}`", f"`{_annotation(field.type)}`", told.get(field.name, "")]
         for field in dataclasses.fields(value)
         if (inherited or field.name in own) and not field.name.startswith("_")
     ]

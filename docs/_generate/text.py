@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 SECTIONS = ("Args", "Returns", "Raises", "Attributes", "Yields")
 """Headings of docstrings in Google's style."""
 
+_BAR = re.compile(r"(`[^`]*`)|\|")
 _ENTRY = re.compile(r"^(?P<name>[\w*.]+): (?P<text>.*)$")
 
 
@@ -44,12 +45,11 @@ def _entry(line: str, *, named: bool) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; what would end a cell is taken for text."""
+    """A table. A bar in code ends no cell; one outside is taken for text."""
 
     def row(cells: Iterable[str]) -> str:
-        return (
-            "| " + " | ".join(" ".join(cell.replace("|", r"\|").split()) for cell in cells) + " |"
-        )
+        safe = (_BAR.sub(lambda found: found[1] or r"\|", cell) for cell in cells)
+        return "| " + " | ".join(" ".join(cell.split()) for cell in safe) + " |"
 
     head = list(head)
     return "\n".join([row(head), row("---" for _ in head), *(row(cells) for cells in rows)])

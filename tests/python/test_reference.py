@@ -121,10 +121,23 @@ def test_every_event_is_told_with_its_fields(pages):
         assert [field for field in own if f"| `{field}` |" not in section] in ([], ["NESTED"])
 
 
+def test_no_cell_of_a_table_is_torn(pages):
+    for page in pages.values():
+        for table in re.findall(r"(?m)(?:^\|.*\n)+", page):
+            rows = [re.sub(r"`[^`]*`|\\\|", "", row).count("|") for row in table.splitlines()]
+            assert len(set(rows)) == 1, table
+            assert not re.search(r"`[^`|\n]*\\\|[^`\n]*`", table), "code shows its backslashes"
+
+
 def test_every_public_name_is_told(pages):
     for name in orchestration.__all__:
         page = "errors.md" if name.endswith("Error") else "python.md"
         assert name in pages[page]
         assert page == "errors.md" or f"### {name} {{ #{name} }}" in pages[page]
+    assert "repo: str | PathLike[str] = '.',\n" in pages["python.md"]
+    for name, page in pages.items():
+        anchors = re.findall(r"\{ #([\w.-]+) \}$", page, re.MULTILINE)
+        assert len(set(anchors)) == len(anchors), name
+    assert "<class" not in pages["python.md"]
     assert ":class:" not in "".join(pages.values())
     assert "``" not in pages["python.md"].replace("```", "")
