@@ -71,7 +71,7 @@ bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	$(BIN)/python benches/runs.py
 
 docs: $(INSTALLED) $(VENV)/.docs ## Build the pages as a site, into target/site.
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 build: $(BUILT) ## Build the extension into .venv.
 

@@ -46,11 +46,9 @@ def on_post_page(output: str, *, page: Page, **_: object) -> str:
 
 def on_page_markdown(markdown: str, **_: object) -> str:
     """Leads links to files at the top of the repository to their pages."""
-    return re.sub(
-        r"\]\(\.\./(\w+\.md)",
-        lambda found: f"]({SHOWN.get(found[1], 'index.md')}",
-        markdown,
-    )
+    for name, page in SHOWN.items():
+        markdown = markdown.replace(f"](../{name}", f"]({page}")
+    return markdown
 
 
 def _links_from_the_top(text: str) -> str:

@@ -6,6 +6,7 @@ A page is run from its top to its end in one repository, that of the demo, with 
 - `sh` runs and ends with 0;
 - `console` runs what stands behind `$ `, and shows what it prints; `…` stands for anything;
 - `python` runs, and a comment behind a `print` is what that prints;
+- `json` is read;
 - `title="NAME"` writes the block to that file, in any language.
 
 Two comments above a block change that: `<!-- in a fresh repository -->`, and
@@ -14,6 +15,7 @@ Two comments above a block change that: `<!-- in a fresh repository -->`, and
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -29,7 +31,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 """The documents whose blocks are run."""
 
-RUN = ("sh", "console", "python")
+RUN = ("sh", "console", "python", "json")
 
 ANYTHING = "…"
 
@@ -146,6 +148,9 @@ class Reader:
         printed = done.stdout.splitlines()
         missing = [line for line in block.prints if line not in printed]
         assert not missing, f"{block}: {missing}\n{done.stdout}"
+
+    def _json(self, block: Block, _: Path) -> None:
+        json.loads(block.code)
 
     def _run(self, command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

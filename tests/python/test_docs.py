@@ -130,6 +130,21 @@ def test_what_a_page_shows_runs_and_prints_what_it_says(page, request):
     assert count == len(expected) - len([one for one in expected if one.why_not])
 
 
+def test_the_job_for_ci_is_a_command_that_runs(on_github):
+    text = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"- run: (parallel-orchestrate .*)", text)
+    done = subprocess.run(
+        ["sh", "-c", command.replace("${{ github.event.issue.number }}", "1234") + " --dry-run"],
+        cwd=on_github.fresh(),
+        env=on_github.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Parsed 5 sub-tasks from issue #1234" in done.stdout
+
+
 def test_what_is_not_run_is_known():
     not_run = {page.name: [one.why_not for one in blocks(page) if one.why_not] for page in PAGES}
     assert {name: reasons for name, reasons in not_run.items() if reasons} == NOT_RUN
