@@ -240,6 +240,13 @@ def examine(options: str) -> str:
         UsageError: The options cannot be read.
     """
 
+def messages() -> list[tuple[int, str]]:
+    """The engine's own messages since the last call: a level of `logging`, and the text.
+
+    They tell of what goes on without: no watcher, a log that cannot be written. The last 256 are
+    held.
+    """
+
 def parse_plan(text: str, source: str | None) -> str:
     """The plan as JSON.
 

@@ -1,8 +1,8 @@
-"""The events of a run as records of :mod:`logging`, under the logger ``orchestration``.
+"""The events of a run and the engine's own messages, as records of :mod:`logging`.
 
-Nothing is configured here, and where a program has configured nothing, nothing is done: neither
-a line on standard error nor the import of :mod:`logging`. A record carries the event itself as
-``record.event``.
+They stand under the logger ``orchestration``. Nothing is configured here, and where a program has
+configured nothing, nothing is done: neither a line on standard error nor the import of
+:mod:`logging`. The record of an event carries it as ``record.event``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from . import _core
 from .events import (
     AgentProgress,
     AgentUsage,
@@ -46,6 +47,12 @@ def tell(logger: logging.Logger, event: Event) -> None:
     level = _level(event)
     if logger.isEnabledFor(level):
         logger.log(level, " ".join([event.type, *_facts(event)]), extra={"event": event})
+
+
+def pass_on(logger: logging.Logger) -> None:
+    """Makes records of what the engine says of itself, such as a log that cannot be written."""
+    for level, text in _core.messages():
+        logger.log(level, "%s", text)
 
 
 def _level(event: Event) -> int:

@@ -128,6 +128,8 @@ class Run:
     def lines(self, on_wait: Callable[[], object] | None = None) -> Iterator[str]:
         """The events as JSON, one line each, until the last. Waits for the next one."""
         while True:
+            if (logger := _logging.logger()) is not None:
+                _logging.pass_on(logger)
             while self._cancels:
                 self._native.cancel(self._cancels.popleft())
             try:

@@ -11,6 +11,7 @@ mod ended;
 mod errors;
 mod examine;
 mod journal;
+mod messages;
 mod orchestration;
 mod pool;
 mod watcher;
@@ -21,7 +22,7 @@ use pyo3::prelude::*;
 #[pymodule]
 #[pyo3(name = "_core")]
 mod core_module {
-    use super::{Bound, PyModule, PyModuleMethods, PyResult, errors, watcher};
+    use super::{Bound, PyModule, PyModuleMethods, PyResult, errors, messages, watcher};
 
     #[pymodule_export]
     use super::ended::Ended;
@@ -34,6 +35,8 @@ mod core_module {
     #[pymodule_export]
     use super::journal::{PyJournal, ask_to_end, clean, lock_holder, main_worktree, overview};
     #[pymodule_export]
+    use super::messages::take;
+    #[pymodule_export]
     use super::orchestration::{PyLines, PyOrchestration, parse_plan, validate};
     #[pymodule_export]
     use super::pool::PyPool;
@@ -43,6 +46,7 @@ mod core_module {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        messages::hold();
         watcher::remember(module);
         errors::describe(module.py())
     }

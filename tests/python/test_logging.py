@@ -2,13 +2,14 @@
 
 import json
 import logging
+import re
 import subprocess
 import sys
 
 import pytest
 from command import WORKS
 
-from orchestration import _logging, orchestrate
+from orchestration import _core, _logging, orchestrate
 from orchestration.events import EVENT_TYPES, AgentProgress, Event, TaskFinished
 
 HEAD = {"v": 1, "seq": 1, "time": "2026-01-01T12:00:00.000Z", "orchestration": "orch-1"}
@@ -37,12 +38,30 @@ def test_each_event_of_a_run_is_a_record_that_carries_it(two, caplog):
     events = []
     orchestrate(plan, agent=agent, on_event=events.append)
     records = [record for record in caplog.records if record.name == "orchestration"]
-    assert [record.event for record in records] == events
+    assert [record.event for record in records if hasattr(record, "event")] == events
     assert {record.event.type for record in records} >= {"agent_started", "task_finished"}
     (failed,) = [record for record in records if record.levelname == "WARNING"]
     assert isinstance(failed.event, TaskFinished)
     assert failed.getMessage().startswith("task_finished agent=2 success=False ")
     assert failed.event.failure.message in failed.getMessage()
+
+
+def test_the_engines_own_messages_are_records_too(place, two, caplog):
+    plan, _ = two
+    agent = place.agent(f"echo hello; {WORKS}")
+
+    def take_the_logs_place(event):
+        if event.type == "worktree_created":
+            (folder,) = place.runtime.glob("logs/*")
+            (folder / f"agent-{event.agent}.log").mkdir()
+
+    report = orchestrate(plan, agent=agent, on_event=take_the_logs_place)
+    assert report.exit_code == 0
+    told = [record for record in caplog.records if "cannot write a log" in record.getMessage()]
+    assert told
+    assert {(record.name, record.levelname) for record in told} == {("orchestration", "WARNING")}
+    assert re.search(r"cannot write a log path=.*/agent-[12]\.log error=", told[0].getMessage())
+    assert _core.messages() == []
 
 
 @pytest.mark.parametrize(
