@@ -77,6 +77,9 @@ pub(super) fn take_up(
             return Err(Error::NothingToRetry {
                 source_name: source.to_owned(),
                 reason: match only {
+                    Some(agent) if latest.state.task(agent).is_none() => {
+                        format!("Agent-{agent} had no part in {id}, which is the latest")
+                    }
                     Some(agent) => format!("Agent-{agent} succeeded in {id}"),
                     None => format!("every task succeeded in {id}"),
                 },

@@ -69,6 +69,9 @@ pub struct TaskSpec {
     /// It succeeded before and is run anew: what its branch already has is no evidence.
     #[serde(default)]
     pub repeats: bool,
+    /// It failed in an earlier orchestration, so that a diagnostic issue may be open.
+    #[serde(default)]
+    pub failed: bool,
 }
 
 /// What an orchestration starts from.
@@ -252,6 +255,7 @@ pub(crate) mod tests_support {
             acceptance: Vec::new(),
             adopts: None,
             repeats: false,
+            failed: false,
         }
     }
 

@@ -49,11 +49,14 @@ impl History {
     /// that is free. Then leaves out what need not run again.
     ///
     /// `anew` runs everything. Otherwise a task that succeeded stays done, and one that failed
-    /// waits for a retry. (What was broken off is taken up before anybody asks here.)
+    /// waits for a retry, or for the next new task: then both run, for a retry concerns the latest
+    /// orchestration and would pass it over for ever. (What was broken off is taken up before
+    /// anybody asks here.)
     pub fn todo(&self, mut tasks: Vec<TaskSpec>, anew: bool) -> Todo {
         let mut next = self.agents.values().max().map_or(1, |highest| highest + 1);
         for task in &mut tasks {
             task.repeats = self.succeeded.contains(&task.key);
+            task.failed = self.agents.contains_key(&task.key) && !task.repeats;
             task.agent = self.agents.get(&task.key).copied().unwrap_or_else(|| {
                 next += 1;
                 next - 1
@@ -63,12 +66,12 @@ impl History {
         let Some(latest) = self.latest.as_ref().filter(|_| !anew) else {
             return Todo::Tasks(tasks);
         };
-        tasks.retain(|task| !self.agents.contains_key(&task.key));
-        if tasks.is_empty() {
-            Todo::Nothing(Box::new(latest.summary()))
-        } else {
-            Todo::Tasks(tasks)
+        let is_new = |task: &TaskSpec| !self.agents.contains_key(&task.key);
+        if !tasks.iter().any(is_new) {
+            return Todo::Nothing(Box::new(latest.summary()));
         }
+        tasks.retain(|task| !self.succeeded.contains(&task.key));
+        Todo::Tasks(tasks)
     }
 }
 
@@ -123,6 +126,17 @@ mod tests {
         let history = History::new([earlier(&[(1, "a", true), (2, "b", false)], Some(1))]);
         let todo = history.todo(vec![spec(1, "a"), spec(2, "b")], false);
         assert!(matches!(todo, Todo::Nothing(summary) if summary.successful == 1));
+    }
+
+    #[test]
+    fn a_failed_task_comes_along_with_a_new_one() {
+        let history = History::new([earlier(&[(1, "a", true), (2, "b", false)], Some(1))]);
+        let plan = vec![spec(1, "a"), spec(2, "b"), spec(3, "new")];
+        let Todo::Tasks(tasks) = history.todo(plan, false) else {
+            panic!("there is a new task");
+        };
+        let told: Vec<_> = tasks.iter().map(|task| (task.agent, task.failed)).collect();
+        assert_eq!(told, [(2, true), (3, false)]);
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Prepared {
     pub(super) base: Base,
     pub(super) git: Git,
     pub(super) agent: Agent,
+    /// Why that agent cannot be started, should one be needed.
+    pub(super) unusable: Option<Error>,
     pub(super) environment: Vec<(OsString, OsString)>,
     /// The lock of the master issue, where that exists.
     pub(super) lock: Option<Lock>,
@@ -130,6 +132,8 @@ pub fn prepare(
     .find(&parsed)?;
     let earlier = look_back(&origin, &layout, &options)?;
     let known = marks(&earlier);
+    // Where it has run before, perhaps nothing is left to do, which needs no agent.
+    let may_be_done = !earlier.is_empty() && !options.new && !options.retry;
     let taken_up = take_up(source, earlier, &options, only)?;
     let (options, layout) = match &taken_up {
         Some(taken_up) => {
@@ -145,25 +149,24 @@ pub fn prepare(
         mut validation,
         adopted,
         base,
-    } = if let Some(taken_up) = &taken_up {
-        Judged::begun(&taken_up.earlier.state.start)
-    } else {
-        let base = match &origin.remote {
-            Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
-            None => workspace.base(options.base.as_deref())?,
-        };
-        let judged = Judged::new(&origin, source, &workspace, base)?;
-        if !options.dry_run {
-            origin.forge.check_access()?;
-        }
-        check_disk(judged, &workspace, &layout)?
+    } = match &taken_up {
+        Some(taken_up) => Judged::begun(&taken_up.earlier.state.start),
+        None => check_disk(
+            judge_against_base(source, &origin, &clone, &workspace, &options)?,
+            &workspace,
+            &layout,
+        )?,
     };
     let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
     if options.dry_run {
         let workers = Some(admission.agents);
         validation.estimate = reckon(&plan, workers, resolved.batch_size, &layout);
     }
-    let agent = find_agent(&options, &resolved, &environment, &mut validation)?;
+    let (agent, unusable) = find_agent(&options, &resolved, &environment, &mut validation)?;
+    let unusable = match unusable {
+        Some(error) if !may_be_done || taken_up.is_some() => return Err(error),
+        other => other,
+    };
     let lock = lock(&origin, &layout, &options, &known)?;
     Ok(Prepared {
         taken_up,
@@ -184,9 +187,29 @@ pub fn prepare(
         base,
         git,
         agent,
+        unusable,
         environment,
         lock,
     })
+}
+
+/// Judges the tasks against the base that they start from.
+fn judge_against_base(
+    source: &str,
+    origin: &Origin,
+    clone: &Clone<'_>,
+    workspace: &Workspace,
+    options: &Options,
+) -> Result<Judged> {
+    let base = match &origin.remote {
+        Some(remote) => clone.base(&remote.name, options.base.as_deref())?,
+        None => workspace.base(options.base.as_deref())?,
+    };
+    let judged = Judged::new(origin, source, workspace, base)?;
+    if !options.dry_run {
+        origin.forge.check_access()?;
+    }
+    Ok(judged)
 }
 
 /// The earlier orchestrations of the master issue, oldest first, where it exists. A dry run asks
@@ -346,13 +369,13 @@ fn reckon(plan: &Plan, workers: Option<usize>, batch: Option<usize>, layout: &La
     )
 }
 
-/// The agent, once it is known that it can be started. A dry run only says that it cannot.
+/// The agent, and why it cannot be started, if so. A dry run only says that it is not there.
 fn find_agent(
     options: &Options,
     resolved: &Resolved,
     environment: &Environment,
     validation: &mut Validation,
-) -> Result<Agent> {
+) -> Result<(Agent, Option<Error>)> {
     let agent = Agent::resolve(
         options.agent.as_deref(),
         resolved.delegate.as_deref(),
@@ -360,20 +383,20 @@ fn find_agent(
         options.permission_mode.as_deref(),
         options.agent_budget_usd,
     )?;
-    let agent = match find_executable(agent.executable(), environment) {
-        // Agents run elsewhere, so a path is meant as seen from here.
-        Some(path) => agent.at(&std::path::absolute(&path).unwrap_or(path)),
-        None if options.dry_run => {
-            validation.resources.push(missing(&agent).to_string());
-            agent
+    let Some(path) = find_executable(agent.executable(), environment) else {
+        let missing = missing(&agent);
+        if options.dry_run {
+            validation.resources.push(missing.to_string());
+            return Ok((agent, None));
         }
-        None => return Err(missing(&agent)),
+        return Ok((agent, Some(missing)));
     };
+    // Agents run elsewhere, so a path is meant as seen from here.
+    let agent = agent.at(&std::path::absolute(&path).unwrap_or(path));
     let sandbox = variable(environment, "IS_SANDBOX").is_some_and(|value| !value.is_empty());
-    if !options.dry_run {
-        agent.check_privileges(rustix::process::geteuid().is_root(), sandbox)?;
-    }
-    Ok(agent)
+    let is_root = rustix::process::geteuid().is_root();
+    let refused = (!options.dry_run).then(|| agent.check_privileges(is_root, sandbox));
+    Ok((agent, refused.and_then(Result::err)))
 }
 
 /// That an agent's executable is not there.

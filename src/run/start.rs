@@ -93,6 +93,9 @@ impl Prepared {
             Todo::Tasks(tasks) => tasks,
             Todo::Nothing(summary) => return Ok(Next::Done(summary)),
         };
+        if let Some(unusable) = self.unusable {
+            return Err(unusable);
+        }
         let orchestration =
             label.orchestration_id(wall(), |id| self.layout.journal(label, id).exists());
         let logs = self.layout.logs(&orchestration);
@@ -262,6 +265,7 @@ impl Prepared {
                     acceptance: task.acceptance.clone(),
                     adopts,
                     repeats: false,
+                    failed: false,
                 })
             })
             .collect()

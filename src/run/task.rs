@@ -122,6 +122,7 @@ pub struct Task {
 impl Task {
     pub(super) fn new(spec: TaskSpec) -> Self {
         Self {
+            has_failed: spec.failed,
             spec,
             step: Step::Planned,
             doing: None,
@@ -148,7 +149,6 @@ impl Task {
             excerpt: None,
             diagnostic: None,
             previous: None,
-            has_failed: false,
         }
     }
 

@@ -253,3 +253,26 @@ def test_a_task_that_fails_again_is_told_by_its_one_diagnostic_issue(shop: Shop)
     (again,) = shop.issues("diagnostic")
     assert (again["number"], again["state"]) == (first["number"], "open")
     assert "exited with code 4" in again["body"]
+
+
+def test_a_failed_task_comes_along_when_the_plan_gains_one(shop: Shop):
+    plan = shop.place.plan("Add cart", "Add login")
+    options = ("--forge", "github", "--agent", shop.place.agent(FAILS_ONCE))
+    assert shop.run(plan, *options).code == 2
+    mend(shop.place)
+    shop.place.plan("Add cart", "Add login", "Add mail")
+    done = shop.run(plan, *options)
+    assert done.code == 0, done.err
+    titles = [issue["title"].rpartition(": ")[2] for issue in shop.issues("sub-issue")]
+    assert sorted(titles) == ["Add cart", "Add login", "Add mail"]
+    assert len(shop.state["pulls"]) == 3
+    (diagnostic,) = shop.issues("diagnostic")
+    assert diagnostic["state"] == "closed"
+
+
+def test_what_is_done_is_shown_without_any_agent(place: Place):
+    plan = place.plan("Add cart")
+    assert place.run(plan, "--agent", place.agent(WORKS)).code == 0
+    assert place.run(plan).code == 0
+    place.plan("Add cart", "Add login")
+    refused(place.run(plan), 9, "claude")
