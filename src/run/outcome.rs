@@ -115,8 +115,11 @@ impl State {
             bars: task
                 .spans
                 .iter()
-                .map(|span| {
-                    let (label, look) = describe(span);
+                .enumerate()
+                .map(|(number, span)| {
+                    let is_last = number + 1 == task.spans.len();
+                    let failed = !span.well || is_last && task.failure.is_some();
+                    let (label, look) = describe(span, failed);
                     bar(label, span.from, span.to, look)
                 })
                 .collect(),
@@ -181,13 +184,11 @@ impl State {
 }
 
 /// What a span is called, and how it looks.
-fn describe(span: &Span) -> (String, Look) {
-    match (span.role, span.well) {
-        (Role::Agent, true) => (format!("Attempt {}", span.attempt), Look::Work),
-        (Role::Agent, false) => (format!("Attempt {}", span.attempt), Look::Failure),
-        (Role::Setup, true) => ("Setup".to_owned(), Look::Aside),
-        (Role::Setup, false) => ("Setup".to_owned(), Look::Failure),
-        (Role::Verify, true) => ("Verify".to_owned(), Look::Aside),
-        (Role::Verify, false) => ("Verify".to_owned(), Look::Failure),
-    }
+fn describe(span: &Span, failed: bool) -> (String, Look) {
+    let (label, look) = match span.role {
+        Role::Agent => (format!("Attempt {}", span.attempt), Look::Work),
+        Role::Setup => ("Setup".to_owned(), Look::Aside),
+        Role::Verify => ("Verify".to_owned(), Look::Aside),
+    };
+    (label, if failed { Look::Failure } else { look })
 }

@@ -75,6 +75,8 @@ impl State {
     /// Takes up an orchestration again: nothing that a dead program was doing is under way any
     /// more, tasks that run again begin anew with what they have, and the end is yet to come.
     pub(super) fn resume(&mut self, resumption: &Resumption, at: u64) {
+        // Nobody knows when the program before ended; the moment before this one is still its.
+        let before = at.saturating_sub(1);
         self.start.settings = resumption.settings.clone();
         self.start.engine.clone_from(&resumption.engine);
         self.doing = None;
@@ -85,13 +87,13 @@ impl State {
         self.limit_met = None;
         self.paused = None;
         self.pauses = 0;
-        self.end_pause(at);
+        self.end_pause(before);
         self.merges = None;
         self.summarized = false;
         self.commented = false;
         self.retried |= resumption.retry;
         for task in &mut self.tasks {
-            task.close_span(at, false);
+            task.close_span(before, false);
             task.doing = None;
             task.pid = None;
             task.used = task.usage();

@@ -2,9 +2,10 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
-from command import WORKS, Place
+from command import HANGS, WORKS, Place, read_starts
 from on_github import Shop
 
 from orchestration import orchestrate
@@ -61,6 +62,28 @@ def test_the_comment_on_github_tells_it_too_and_has_the_timeline(shop: Shop):
     shapes = re.sub(r"\d{13}", "T", chart[1])
     assert "section Agent-1 Add a\n    Attempt 1 :active, T, T\n    Verify :done, T, T\n" in shapes
     assert "section Agent-2 Add b\n    Attempt 1 :crit, T, T\n    Attempt 2 :active, T, T" in shapes
+
+
+def test_the_chart_shows_as_failed_what_failed_although_its_agent_ended_well(place: Place):
+    assert place.run(place.plan("Add a"), "--agent", "sh -c 'cat >/dev/null'").code == 2
+    (text,) = [path.read_text() for path in place.runtime.glob("parallel/*/summary.md")]
+    assert "    Attempt 1 :crit, " in text
+
+
+def test_the_chart_leaves_out_the_time_between_two_programs(place: Place):
+    plan = place.plan("Add a")
+    command = place.start(plan, "--agent", place.agent(HANGS), "--output", "json")
+    read_starts(command, 1)
+    command.kill()
+    command.wait()
+    time.sleep(1.5)
+    again = time.time()
+    assert place.run(plan, "--agent", place.agent(WORKS)).code == 0
+    (text,) = [path.read_text() for path in place.runtime.glob("parallel/*/summary.md")]
+    bars = re.findall(r"Attempt \d :\w+, (\d+), (\d+)", text)
+    (_, ended), (began, _) = ((int(start), int(end)) for start, end in bars)
+    assert ended <= (again - 1.4) * 1000
+    assert began >= again * 1000
 
 
 def test_from_python_the_report_has_it(place: Place, monkeypatch):
