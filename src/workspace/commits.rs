@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use git2::{Commit, Oid, Repository};
+use git2::{Commit, DiffFindOptions, Oid, Repository};
 
 /// Where the commits from `base` to `head` hold what `is_secret` knows and what was there before
 /// does not: `src/app.py in commit 1a2b3c4`. What one commit adds and the next takes out is
@@ -40,7 +40,9 @@ fn in_commit(
     }
     let before = commit.parents().next().map(|parent| parent.tree());
     let before = before.transpose()?;
-    let diff = repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), None)?;
+    let mut diff = repository.diff_tree_to_tree(before.as_ref(), Some(&commit.tree()?), None)?;
+    // A file under another name has its text from before.
+    diff.find_similar(Some(DiffFindOptions::new().renames(true).copies(true)))?;
     // What is no blob is a file that is gone, or a submodule.
     let holds = |blob: Oid| {
         let blob = repository.find_blob(blob);

@@ -574,3 +574,22 @@ fn branches_are_merged_with_each_other_and_with_the_base_and_nothing_is_touched(
     assert_eq!((found.len(), clashes.untried), (3, 0));
     assert_eq!(scene.git(&["status", "--porcelain"]), before);
 }
+
+#[test]
+fn only_a_secret_that_was_not_there_before_is_found() {
+    use orchestration::workspace::commits::find_secret;
+    let scene = Scene::new();
+    fs::write(scene.root.join("conf.env"), "key=canary\nname=shop\n").unwrap();
+    scene.git(&["add", "-A"]);
+    scene.git(&["commit", "--quiet", "-m", "before"]);
+    let start = scene.git(&["rev-parse", "HEAD"]).trim().to_owned();
+    let is_secret = |bytes: &[u8]| bytes.windows(6).any(|window| window == b"canary");
+    let found = |tip: &str| find_secret(&scene.root, &start, tip, is_secret).unwrap();
+    scene.git(&["checkout", "--quiet", "-b", "moves"]);
+    scene.git(&["mv", "conf.env", "settings.env"]);
+    scene.git(&["commit", "--quiet", "-m", "move"]);
+    assert_eq!(found(scene.git(&["rev-parse", "HEAD"]).trim()), None);
+    let leaks = branch_with(&scene, "leaks", &start, &[("other.txt", "canary\n")]);
+    let place = found(&leaks).unwrap();
+    assert!(place.starts_with("other.txt in commit "), "{place}");
+}
