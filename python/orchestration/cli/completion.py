@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .console import discard_output
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -62,8 +64,11 @@ def complete(asked: str, default: click.Command, verbs: Mapping[str, click.Comma
         return 1
     asker = kind(default, {}, PROGRAM, VARIABLE)
     args, incomplete = asker.get_completion_args()
-    for item in _items(asker, args, incomplete, verbs):
-        click.echo(asker.format_completion(item))
+    try:
+        for item in _items(asker, args, incomplete, verbs):
+            click.echo(asker.format_completion(item))
+    except BrokenPipeError:  # the shell has seen enough
+        discard_output()
     return 0
 
 

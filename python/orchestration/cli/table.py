@@ -100,8 +100,9 @@ def render(view: View, width: int, height: int, now: float, signs: Signs = UNICO
 
 def _status(view: View, width: int, now: float, signs: Signs) -> Text:
     """How all stands, the most important first; what has no room is left out."""
-    at_work = f"{view.count(Standing.AT_WORK)} of {view.max_workers} at work"
-    parts = [(at_work, "bold")]
+    # Before the first batch nobody has said how many may be.
+    of_workers = f" of {view.max_workers}" if view.max_workers else ""
+    parts = [(f"{view.count(Standing.AT_WORK)}{of_workers} at work", "bold")]
     if view.batches > 1:
         parts.insert(0, (f"batch {view.batch} of {view.batches}", ""))
     parts += [

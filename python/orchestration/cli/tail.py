@@ -118,16 +118,22 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._guard = escaped if sys.stdout is not None and sys.stdout.isatty() else str
-        self._rest = b""
+        self._begun: list[bytes] = []
+        """A line that has not come to its end."""
 
     def show(self, piece: bytes) -> None:
         """Shows the lines that are whole; an empty piece completes the last."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if not piece and self._rest:
-            lines, self._rest = [self._rest], b""
-        for line in lines:
-            text = line.removesuffix(b"\r").decode(errors="replace")
-            self._console.lines(self._guard(said) for said in transcribe(text))
+        head, end, begun = piece.rpartition(b"\n")
+        if piece and not end:
+            self._begun.append(piece)
+            return
+        whole = b"".join([*self._begun, head])
+        self._begun = [begun] if begun else []
+        lines = whole.split(b"\n") if piece or whole else []
+        texts = (line.removesuffix(b"\r").decode(errors="replace") for line in lines)
+        shown = [self._guard(said) for text in texts for said in transcribe(text)]
+        if shown:  # written at once: each by itself costs more than reading it
+            self._console.lines(["\n".join(shown)])
 
 
 def _show_bytes(piece: bytes) -> None:
