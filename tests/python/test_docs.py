@@ -178,6 +178,8 @@ def test_the_documents_name_options_that_exist():
     for command in (orchestrate.command, *VERBS.values()):
         for one in command.params:
             existing |= {*one.opts, *one.secondary_opts}
+    for bench in (ROOT / "benches").glob("*.py"):
+        existing |= set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', bench.read_text("utf-8")))
     assert len(existing) > 30
     for page in PAGES:
         assert options(page.read_text(encoding="utf-8")) - FOREIGN - existing == set(), page.name
