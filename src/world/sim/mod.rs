@@ -26,6 +26,9 @@ use super::{Completion, Fact, Log, Operation, World};
 /// No run may take longer, in microseconds: a week.
 const LONGEST: u64 = 7 * 86_400 * 1_000_000;
 
+/// In the unit of [`SimWorld::after`].
+const HOUR: u64 = 3_600_000;
+
 /// How hostile a world is. Every misfortune strikes once in so many times; 0 is never.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hostility {
@@ -37,6 +40,8 @@ pub(crate) struct Hostility {
     pub(crate) git: u64,
     /// The forge refuses.
     pub(crate) forge: u64,
+    /// The forge does what it is asked twice, or late, or its answer is lost.
+    pub(crate) answer: u64,
     /// The disk is full from some record on.
     pub(crate) disk: u64,
     /// Somebody presses Ctrl-C.
@@ -56,6 +61,7 @@ impl Hostility {
         idle: 0,
         git: 0,
         forge: 0,
+        answer: 0,
         disk: 0,
         interrupt: 0,
         crash: 0,
@@ -116,6 +122,8 @@ pub(crate) struct SimWorld {
     pub(crate) truth: BTreeMap<u32, Truth>,
     /// Objects by marker: master, task, kind.
     pub(crate) forge: BTreeMap<(Option<String>, MarkerKind), Filed>,
+    /// How often it did something, and nobody was told.
+    pub(crate) lost_answers: u32,
     watched: BTreeMap<u32, PathBuf>,
     /// Bytes in the agents' logs.
     pub(crate) logged: BTreeMap<u32, usize>,
@@ -159,6 +167,7 @@ impl SimWorld {
             events: Vec::new(),
             truth: BTreeMap::new(),
             forge: BTreeMap::new(),
+            lost_answers: 0,
             watched: BTreeMap::new(),
             logged: BTreeMap::new(),
             cancelled: false,
@@ -403,8 +412,12 @@ impl World for SimWorld {
 
     fn begin(&mut self, operation: Operation) {
         self.step();
+        let asks_forge = matches!(operation, Operation::Forge { .. });
         let completion = self.carry_out(operation);
-        self.after(1, 5_000, Happening::Completed(completion));
+        // A limit of the forge is waited for.
+        let is_late = asks_forge && self.strikes(self.hostility.answer);
+        let longest = if is_late { HOUR } else { 5_000 };
+        self.after(1, longest, Happening::Completed(completion));
         // It was done, and nobody knows.
         self.step();
     }

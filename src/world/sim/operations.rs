@@ -10,13 +10,28 @@ use crate::run::record::Intent;
 
 impl SimWorld {
     fn ask_forge(&mut self, intent: Intent, request: &Request) -> Completion {
+        let failed = |reason: &str| Completion::ForgeFailed {
+            intent,
+            reason: reason.to_owned(),
+            remedy: "wait".to_owned(),
+        };
         if self.strikes(self.hostility.forge) {
-            return Completion::ForgeFailed {
-                intent,
-                reason: "the forge is down".to_owned(),
-                remedy: "wait".to_owned(),
-            };
+            return failed("the forge is down");
         }
+        let mut done = self.perform(intent, request);
+        if self.strikes(self.hostility.answer) {
+            // It came twice.
+            done = self.perform(intent, request);
+        }
+        if self.strikes(self.hostility.answer) {
+            self.lost_answers += 1;
+            return failed("the answer was lost");
+        }
+        done.unwrap_or_else(|| failed("not asked in a run"))
+    }
+
+    /// Does what is asked; `None` where no run asks it.
+    fn perform(&mut self, intent: Intent, request: &Request) -> Option<Completion> {
         let marker = match request {
             Request::CreateIssue(issue) => &issue.marker,
             Request::CreatePull(pull) => &pull.marker,
@@ -25,39 +40,29 @@ impl SimWorld {
             Request::CloseMarked { marker, .. } => {
                 let key = (marker.task.clone(), marker.kind);
                 let numbers = self.forge.remove(&key).map(|filed| filed.number);
-                return Completion::Closed {
+                return Some(Completion::Closed {
                     intent,
                     numbers: numbers.into_iter().collect(),
-                };
+                });
             }
             Request::Issue { .. }
             | Request::SubIssues { .. }
             | Request::Marked { .. }
-            | Request::Close { .. } => {
-                return Completion::ForgeFailed {
-                    intent,
-                    reason: "not asked in a run".to_owned(),
-                    remedy: String::new(),
-                };
-            }
+            | Request::Close { .. } => return None,
         };
         let key = (marker.task.clone(), marker.kind);
         let number = self.forge.len() as u64 + 2;
-        let filed = if let Some(filed) = self.forge.get(&key) {
-            Filed {
-                existed: true,
-                ..filed.clone()
-            }
-        } else {
-            let filed = Filed {
-                number,
-                url: format!("forge/{number}.md"),
-                existed: false,
-            };
-            self.forge.insert(key, filed.clone());
-            filed
+        let existed = self.forge.contains_key(&key);
+        let filed = self.forge.entry(key).or_insert_with(|| Filed {
+            number,
+            url: format!("forge/{number}.md"),
+            existed: false,
+        });
+        let filed = Filed {
+            existed,
+            ..filed.clone()
         };
-        Completion::Filed { intent, filed }
+        Some(Completion::Filed { intent, filed })
     }
 
     pub(super) fn carry_out(&mut self, operation: Operation) -> Completion {

@@ -50,6 +50,7 @@ fn hostility(seed: u64) -> Hostility {
         idle: once_in(&[0, 3, 10]),
         git: once_in(&[0, 10, 40]),
         forge: once_in(&[0, 0, 15, 60]),
+        answer: once_in(&[0, 0, 8, 30]),
         disk: once_in(&[0, 0, 0, 2]),
         interrupt: once_in(&[0, 0, 1]),
         crash: once_in(&[0, 1, 1, 2]),
@@ -159,7 +160,8 @@ fn judge(
     };
     match outcome {
         Err(error) => {
-            let expected = world.disk_fails() || hostility(seed).forge > 0;
+            let expected =
+                world.disk_fails() || hostility(seed).forge > 0 || world.lost_answers > 0;
             rule(expected, format!("broke without a cause: {error}"));
             let told = matches!(
                 world.events.last(),
@@ -272,9 +274,10 @@ fn truthful(world: &SimWorld, start: &Start, summary: &Summary) -> Vec<String> {
         if pull.is_some() && truth.verified == Some(false) && start.settings.verify.is_some() {
             broken.push(format!("{who} was published although verification failed"));
         }
-        // What was filed in the moment of a crash may not be known, where asking anew failed; but
-        // nothing is named that is not there.
-        let lags = |known: Option<u64>| world.reboots > 0 && known.is_none();
+        // What was filed in the moment of a crash, or without an answer, may not be known, where
+        // asking anew failed; but nothing is named that is not there.
+        let may_lag = world.reboots > 0 || world.lost_answers > 0;
+        let lags = |known: Option<u64>| may_lag && known.is_none();
         if !lags(task.pr_number) && pull.map(|filed| filed.number) != task.pr_number {
             broken.push(format!(
                 "{who}: the summary has another change request than the forge"
