@@ -25,7 +25,7 @@ FOREIGN = {
 """Options of other programs that the documents name."""
 
 NOT_RUN = {
-    "README.md": ["it builds, and is as slow as agents are"],
+    "README.md": ["it builds, and is as slow as agents are", "it serves until it is ended"],
     "agents.md": ["the engine does it"],
     "drop-in.md": ["there is no amplihack here"],
     "github.md": ["it serves until it is ended"],
