@@ -6,6 +6,19 @@ use crate::run::facts::tests_support::{spec, start};
 use crate::run::facts::{Filed, Proof, Settings, UnitEnd};
 use crate::run::record::{Record, VERSION};
 
+/// How a unit ends that ends well.
+fn ended() -> UnitEnd {
+    UnitEnd {
+        outcome: "success".to_owned(),
+        exit_code: Some(0),
+        seconds: 1.0,
+        failure: None,
+        excerpt: None,
+        usage: None,
+        again: None,
+    }
+}
+
 /// A run in which facts are told by hand.
 struct Stepped {
     state: State,
@@ -82,15 +95,7 @@ impl Stepped {
     }
 
     fn ran(&mut self, agent: u32) {
-        let end = UnitEnd {
-            outcome: "success".to_owned(),
-            exit_code: Some(0),
-            seconds: 1.0,
-            failure: None,
-            excerpt: None,
-            usage: None,
-            again: None,
-        };
+        let end = ended();
         self.tell(Body::AgentEnded {
             agent,
             attempt: 1,
@@ -138,15 +143,7 @@ fn a_slot_is_held_until_the_work_is_verified_and_not_while_it_is_published() {
     assert_eq!(run.decide(), [Intent::Inspect { agent: 1 }]);
     run.works(1);
     assert_eq!(run.decide(), [Intent::Verify { agent: 1 }]);
-    let end = UnitEnd {
-        outcome: "success".to_owned(),
-        exit_code: Some(0),
-        seconds: 1.0,
-        failure: None,
-        excerpt: None,
-        usage: None,
-        again: None,
-    };
+    let end = ended();
     run.tell(Body::VerifyEnded { agent: 1, end });
     let next = run.decide();
     assert!(next.contains(&Intent::OpenPull { agent: 1 }), "{next:?}");
@@ -171,13 +168,8 @@ fn a_batch_ends_before_the_next_begins() {
 /// An agent whose attempt does not count.
 fn sent_away(run: &mut Stepped, agent: u32, again: Again) {
     let end = UnitEnd {
-        outcome: "failed".to_owned(),
-        exit_code: Some(1),
-        seconds: 1.0,
-        failure: None,
-        excerpt: None,
-        usage: None,
         again: Some(again),
+        ..ended()
     };
     run.tell(Body::AgentEnded {
         agent,
@@ -374,13 +366,8 @@ fn after_a_cancel_nothing_begins_but_the_summary_and_waiting_tasks_stay_pending(
     assert_eq!(run.decide(), [], "the agent has to end first");
     let failure = Failure::new(Stage::Implementation, ErrorType::Cancelled, "interrupted");
     let end = UnitEnd {
-        outcome: "cancelled".to_owned(),
-        exit_code: None,
-        seconds: 1.0,
         failure: Some(failure),
-        excerpt: None,
-        usage: None,
-        again: None,
+        ..ended()
     };
     run.tell(Body::AgentEnded {
         agent: 1,
