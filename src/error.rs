@@ -369,5 +369,12 @@ fn process(pid: u32) -> String {
     }
 }
 
+/// What the system said, without Rust's error number.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error")
+        .map_or(text.clone(), |(before, _)| before.to_owned())
+}
+
 /// The result of anything that can be refused.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

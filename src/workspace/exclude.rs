@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::{AGENT_STATUS_FILE, RUNTIME_FOLDER};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reason};
 
 /// Adds the agents' status file and the runtime folder to `info/exclude`, once.
 ///
@@ -103,7 +103,7 @@ fn failed(action: &'static str, path: &Path, error: &io::Error) -> Error {
     Error::File {
         action,
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: reason(error),
     }
 }
 

@@ -109,7 +109,7 @@ impl Workspace {
         let root = root.canonicalize().map_err(|error| Error::File {
             action: "read",
             path: root.to_owned(),
-            reason: error.to_string(),
+            reason: crate::error::reason(&error),
         })?;
         let workspace = Self {
             root,

@@ -77,6 +77,14 @@ class TestBadInput:
         )
         refused(done, 9, "no commits")
 
+    def test_a_file_in_the_place_of_our_folder(self, place: Place) -> None:
+        place.runtime.parent.mkdir()
+        place.runtime.write_text("mine")
+        done = place.run(place.plan("Add a"), "--agent", "true")
+        refused(done, 9, "cannot create", str(place.runtime), "File exists")
+        assert "os error" not in done.err
+        assert place.runtime.read_text() == "mine"
+
     def test_a_missing_agent(self, place: Place) -> None:
         done = place.run(place.plan("Add a"), "--agent", "no-such-agent --flag")
         refused(done, 9, "no-such-agent")

@@ -475,7 +475,11 @@ fn forget_stale_locks(workspace: &Workspace, place: &Workplace) -> Result<(), Tr
     for stale in locks {
         match fs::remove_file(&stale) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(format!("cannot remove {}: {error}", stale.display()));
+                return Err(format!(
+                    "cannot remove {}: {}",
+                    stale.display(),
+                    reason(&error)
+                ));
             }
             _ => {}
         }

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+pub use crate::error::reason;
 use crate::error::{Error, Result};
 use crate::forge::{Forge, ForgeError, Notice, Reply};
 use crate::report::redact::Redactor;
@@ -439,13 +440,6 @@ pub fn create_folder(path: &Path) -> Result<()> {
         path: path.to_owned(),
         reason: reason(&error),
     })
-}
-
-/// What the system said, without Rust's error number.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error")
-        .map_or(text.clone(), |(before, _)| before.to_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the World")]
