@@ -4,10 +4,14 @@
 //! of twice its size, and the reference, one after the other and in CPU time, so that a busy
 //! machine disturbs all of them alike; medians over the rounds are quoted. A ratio of 2 for twice
 //! the input is linear growth.
+//!
+//! Each reading is the first of a process of its own, as it is in use: memory that an earlier one
+//! left behind would be free for one size and not for the other.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails has no result")]
 
 use std::hint::black_box;
+use std::process::Command;
 
 use orchestration::plan::{self, Plan, Tree};
 use pulldown_cmark::{Options, Parser};
@@ -17,7 +21,7 @@ use rustix::time::{ClockId, clock_gettime};
 #[expect(dead_code, reason = "the tests also print what is wrong")]
 mod score;
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 25;
 
 /// What plans are read with: GitHub's Markdown.
 const OPTIONS: Options = Options::ENABLE_TABLES
@@ -29,28 +33,38 @@ const OPTIONS: Options = Options::ENABLE_TABLES
 /// Makes a text of a size.
 type Maker = fn(usize) -> String;
 
+const TEXTS: [(&str, usize, Maker); 8] = [
+    ("25,000 tasks, check list", 25_000, checklist),
+    ("25,000 tasks, headings", 25_000, headings),
+    ("25,000 tasks, numbered", 25_000, numbered),
+    ("quotes in quotes", 1_000_000, |n| nested(">", n)),
+    ("lists in lists", 20_000, |n| nested("- ", n)),
+    ("quotes and lists in turn", 4_000, |n| nested("> - ", n)),
+    ("emphasis in emphasis", 100_000, |n| {
+        format!("- [ ] {}a\n", "*a_ ".repeat(n))
+    }),
+    ("nothing but words of order", 40_000, |n| {
+        format!("- [ ] {}\n", "after the first task is done ".repeat(n))
+    }),
+];
+
+/// What one process measures.
+const ONCE: &str = "once";
+const TWICE: &str = "twice";
+const BARE: &str = "bare";
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, text] = &arguments[..] {
+        return println!("{}", measured(what, text.parse().unwrap()));
+    }
     println!("Reading plans\n");
     println!(
         "{:<28} {:>8} {:>9} {:>13} {:>12}",
         "", "MB", "MB/s", "x CommonMark", "twice input"
     );
-    let texts: [(&str, usize, Maker); 8] = [
-        ("25,000 tasks, check list", 25_000, checklist),
-        ("25,000 tasks, headings", 25_000, headings),
-        ("25,000 tasks, numbered", 25_000, numbered),
-        ("quotes in quotes", 1_000_000, |n| nested(">", n)),
-        ("lists in lists", 20_000, |n| nested("- ", n)),
-        ("quotes and lists in turn", 4_000, |n| nested("> - ", n)),
-        ("emphasis in emphasis", 100_000, |n| {
-            format!("- [ ] {}a\n", "*a_ ".repeat(n))
-        }),
-        ("nothing but words of order", 40_000, |n| {
-            format!("- [ ] {}\n", "after the first task is done ".repeat(n))
-        }),
-    ];
-    for (name, size, text) in texts {
-        reading(name, &text(size), &text(2 * size));
+    for (at, (name, size, text)) in TEXTS.into_iter().enumerate() {
+        reading(at, name, &text(size), &text(2 * size));
     }
 
     println!("\nJudging independence\n");
@@ -77,20 +91,43 @@ fn main() {
     }
 }
 
-fn reading(name: &str, text: &str, double: &str) {
+/// The seconds that this process takes for one of [`TEXTS`].
+fn measured(what: &str, text: usize) -> f64 {
+    let (_, size, maker) = TEXTS[text];
+    let text = maker(if what == TWICE { 2 * size } else { size });
+    if what == BARE {
+        return seconds(|| {
+            let events = Parser::new_ext(black_box(&text), OPTIONS).into_offset_iter();
+            black_box(events.count());
+        });
+    }
+    seconds(|| drop(black_box(plan::parse(black_box(&text), None))))
+}
+
+/// The same, by a process of its own.
+#[expect(clippy::disallowed_methods, reason = "a reading in a new process")]
+fn elsewhere(what: &str, text: usize) -> f64 {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([what, &text.to_string()])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+fn reading(at: usize, name: &str, text: &str, double: &str) {
     let (mut cost, mut growth, mut floor) = (Vec::new(), Vec::new(), Vec::new());
     // Twice the tasks are a little more than twice the text, for their numbers are longer.
     let doubling = 2.0 * text.len() as f64 / double.len() as f64;
     for _ in 0..ROUNDS {
-        let one = seconds(|| drop(black_box(plan::parse(black_box(text), None))));
-        let two = seconds(|| drop(black_box(plan::parse(black_box(double), None))));
-        let bare = seconds(|| {
-            let events = Parser::new_ext(black_box(text), OPTIONS).into_offset_iter();
-            black_box(events.count());
-        });
+        let one = elsewhere(ONCE, at);
+        let two = elsewhere(TWICE, at);
         cost.push(one);
         growth.push(two / one * doubling);
-        floor.push(one / bare);
+        floor.push(one / elsewhere(BARE, at));
     }
     let megabytes = text.len() as f64 / 1e6;
     println!(

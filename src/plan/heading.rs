@@ -357,7 +357,7 @@ fn number_then_word(text: &str) -> Option<(Unit, String, &str)> {
 /// Splits off a task or phase word of at most three words: `sub task`, `kamień milowy`.
 fn leading_word(text: &str) -> Option<(Unit, &str)> {
     let mut best = None;
-    let mut lower = String::new();
+    let mut lower = String::with_capacity(64);
     let mut words = 0;
     let mut in_word = false;
     let mut unspaced = false;

@@ -133,6 +133,10 @@ fn is_narrative(text: &str, lower: &str) -> bool {
 /// The state of a box that is drawn by a sign rather than by Markdown.
 fn sign(text: &str) -> Option<bool> {
     let text = text.trim_start();
+    // No sign begins like a word, and nearly every item does.
+    if text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return None;
+    }
     let starts = |table: &[&str]| {
         table.iter().any(|sign| {
             text.strip_prefix(sign)
@@ -152,10 +156,10 @@ fn sign(text: &str) -> Option<bool> {
 pub(super) fn is_struck(text: &Inline<'_>) -> bool {
     let behind = text
         .plain
-        .get(text.struck_lead..)
+        .get(text.struck_lead()..)
         .unwrap_or_default()
         .trim_start();
-    text.struck_lead > 0 && !behind.starts_with(char::is_alphanumeric)
+    text.struck_lead() > 0 && !behind.starts_with(char::is_alphanumeric)
 }
 
 /// Whether a list directly in this item, that is not one of criteria, has an open box.

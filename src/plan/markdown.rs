@@ -48,14 +48,21 @@ pub(super) struct Block<'a> {
 pub(super) struct Inline<'a> {
     /// The text without markup; line breaks are `\n`. Most texts have no markup and are borrowed.
     pub(super) plain: Cow<'a, str>,
+    /// Boxed, since few texts have any, and a plan has a block for every other line.
+    markup: Option<Box<Markup>>,
+}
+
+/// The markup of a text that has some.
+#[derive(Debug, Default)]
+struct Markup {
     /// Byte length of the bold run that the text begins with; 0 for none.
-    pub(super) bold_lead: usize,
+    bold_lead: usize,
     /// Byte length of the struck run that the text begins with; 0 for none.
-    pub(super) struck_lead: usize,
+    struck_lead: usize,
     /// Whether a struck run has ended.
     struck_ended: bool,
-    /// Links: their bytes in `plain` and where they lead.
-    pub(super) links: Vec<(Range<usize>, String)>,
+    /// Where the first link is in the text, and where it leads.
+    first_link: Option<(Range<usize>, String)>,
 }
 
 impl Inline<'_> {
@@ -64,10 +71,27 @@ impl Inline<'_> {
         self.plain.split('\n').next().unwrap_or_default()
     }
 
+    /// Byte length of the bold run that the text begins with; 0 for none.
+    pub(super) fn bold_lead(&self) -> usize {
+        self.markup.as_ref().map_or(0, |markup| markup.bold_lead)
+    }
+
+    /// Byte length of the struck run that the text begins with; 0 for none.
+    pub(super) fn struck_lead(&self) -> usize {
+        self.markup.as_ref().map_or(0, |markup| markup.struck_lead)
+    }
+
+    /// The first link: its bytes in the text, and where it leads.
+    pub(super) fn first_link(&self) -> Option<(Range<usize>, &str)> {
+        let (range, target) = self.markup.as_ref()?.first_link.as_ref()?;
+        Some((range.clone(), target))
+    }
+
     /// Whether the whole text is bold, apart from punctuation behind it.
     pub(super) fn is_bold(&self) -> bool {
-        self.bold_lead > 0
-            && self.plain[self.bold_lead..]
+        let lead = self.bold_lead();
+        lead > 0
+            && self.plain[lead..]
                 .chars()
                 .all(|c| c.is_whitespace() || c.is_ascii_punctuation() || c == '：')
     }
@@ -140,12 +164,12 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The source of a block with the indentation of its container taken away.
-    pub(super) fn dedented(&self, index: usize) -> String {
+    /// Writes the source of a block with the indentation of its container taken away.
+    pub(super) fn dedent(&self, index: usize, out: &mut String) {
         let span = &self.blocks[index].span;
         let line = self.source[..span.start].rfind('\n').map_or(0, |at| at + 1);
         let indent = self.source[line..span.start].chars().count();
-        let mut out = String::with_capacity(span.len());
+        out.reserve(span.len());
         for (number, text) in self.source[span.clone()].trim_end().split('\n').enumerate() {
             if number > 0 {
                 out.push('\n');
@@ -154,7 +178,6 @@ impl<'a> Document<'a> {
                 out.push_str(text);
             }
         }
-        out
     }
 }
 
@@ -297,7 +320,11 @@ fn blocks(source: &str) -> Vec<Block<'_>> {
         | Options::ENABLE_STRIKETHROUGH
         | Options::ENABLE_TASKLISTS
         | Options::ENABLE_GFM;
-    let mut builder = Builder::default();
+    let mut builder = Builder {
+        // More than most texts have; what is not used is never touched.
+        blocks: Vec::with_capacity(source.len() / 24),
+        ..Builder::default()
+    };
     for (event, span) in Parser::new_ext(source, options).into_offset_iter() {
         builder.event(event, span);
     }
@@ -404,22 +431,26 @@ impl<'a> Builder<'a> {
                 if self.in_lead && self.bold == 0 {
                     self.in_lead = false;
                     let length = self.plain().map_or(0, str::len);
-                    if let Some(text) = self.inline() {
-                        text.bold_lead = length;
+                    if length > 0
+                        && let Some(markup) = self.markup()
+                    {
+                        markup.bold_lead = length;
                     }
                 }
             }
             TagEnd::Strikethrough => {
                 self.struck -= 1;
-                if let Some(text) = self.inline() {
-                    text.struck_ended = true;
+                if let Some(markup) = self.markup() {
+                    markup.struck_ended = true;
                 }
             }
             TagEnd::Link => {
                 if let Some((start, target)) = self.links.pop() {
                     let end = self.plain().map_or(0, str::len);
-                    if let Some(text) = self.inline() {
-                        text.links.push((start.min(end)..end, target));
+                    if let Some(markup) = self.markup() {
+                        markup
+                            .first_link
+                            .get_or_insert((start.min(end)..end, target));
                     }
                 }
             }
@@ -442,8 +473,11 @@ impl<'a> Builder<'a> {
             } else {
                 inline.plain.to_mut().push_str(&text);
             }
-            if struck && (inline.struck_lead > 0 || is_first) && !inline.struck_ended {
-                inline.struck_lead = inline.plain.len();
+            if struck {
+                let markup = inline.markup.get_or_insert_default();
+                if (markup.struck_lead > 0 || is_first) && !markup.struck_ended {
+                    markup.struck_lead = inline.plain.len();
+                }
             }
         }
         if let Some(&index) = self.open.last() {
@@ -465,6 +499,11 @@ impl<'a> Builder<'a> {
     fn inline(&mut self) -> Option<&mut Inline<'a>> {
         let &index = self.open.last()?;
         Some(&mut self.blocks[index].text)
+    }
+
+    fn markup(&mut self) -> Option<&mut Markup> {
+        self.inline()
+            .map(|inline| &mut **inline.markup.get_or_insert_default())
     }
 
     fn plain(&self) -> Option<&str> {

@@ -70,6 +70,10 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
             if objects.is_empty() && cue.strength != Strength::Reference && !cue.reversed {
                 objects.extend(name_after(after, cue.strength).map(Named::Name));
             }
+            // Most cues order nothing, and need no look at what stands before them.
+            if objects.is_empty() {
+                return None;
+            }
             (objects, last_group(before, 40, false).1)
         }
         Object::Precedes => {
@@ -148,10 +152,12 @@ pub(super) fn shared(lower: &str) -> Vec<Sharing> {
 
 /// `task 1 → task 2 → task 3`.
 fn arrows(text: &str, found: &mut Vec<Statement>) {
-    for line in text.lines() {
-        if !line.contains(['→', '⇒', '>']) {
-            continue;
-        }
+    // One character at a time, which is quick: nearly no text has any of them.
+    let has_arrow = |text: &str| text.contains('>') || text.contains('→') || text.contains('⇒');
+    if !has_arrow(text) {
+        return;
+    }
+    for line in text.lines().filter(|line| has_arrow(line)) {
         let parts: Vec<&str> = line
             .split("→")
             .flat_map(|part| part.split("->"))

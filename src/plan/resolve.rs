@@ -20,8 +20,48 @@ pub(super) struct Entry<'o> {
     pub(super) title: Title,
     /// Its number among the tasks; `None` for finished items.
     pub(super) index: Option<u32>,
-    /// Title and body as plain text.
-    pub(super) text: String,
+    /// The line of the title as it is written.
+    pub(super) line: &'o str,
+}
+
+/// What the texts of a plan say about its tasks: who waits for whom, and who shares code.
+#[derive(Default)]
+pub(super) struct Said {
+    /// Statements of order, with the entry whose text they are in.
+    order: Vec<(Option<usize>, Statement)>,
+    /// Statements of shared code: those in the text of an entry, and those outside of all.
+    own_sharing: Vec<(Option<usize>, Sharing)>,
+    sharing: Vec<(Option<usize>, Sharing)>,
+}
+
+impl Said {
+    /// Reads the text of the entry at `at`. A finished item waits for nothing any more.
+    pub(super) fn by_entry(&mut self, at: usize, is_task: bool, text: &str) {
+        let lower = text.to_lowercase();
+        let sharing = ordering::shared(&lower);
+        self.own_sharing
+            .extend(sharing.into_iter().map(|said| (Some(at), said)));
+        if is_task {
+            let order = ordering::statements(&lower);
+            self.order
+                .extend(order.into_iter().map(|said| (Some(at), said)));
+        }
+    }
+
+    /// Reads a text that belongs to no entry: it has to name both sides.
+    pub(super) fn by_prose(&mut self, text: &str) {
+        let lower = text.to_lowercase();
+        let sharing = ordering::shared(&lower);
+        self.sharing
+            .extend(sharing.into_iter().map(|said| (None, said)));
+        let order = ordering::statements(&lower);
+        self.order.extend(
+            order
+                .into_iter()
+                .filter(|said| !said.subjects.is_empty() && !said.objects.is_empty())
+                .map(|said| (None, said)),
+        );
+    }
 }
 
 /// Beyond so many dependencies between one pair of phases, the last task of the earlier phase stands
@@ -36,39 +76,15 @@ pub(super) fn dependencies(
     tasks: &mut [Task],
     entries: &[Entry<'_>],
     phases: &[Phase],
-    prose: &[&str],
+    said: Said,
 ) -> Vec<Shared> {
     let mut resolver = Resolver::new(entries, phases);
-    let (mut sharing, mut own_sharing) = (Vec::new(), Vec::new());
-    for (at, entry) in entries.iter().enumerate() {
-        let lower = entry.text.to_lowercase();
-        own_sharing.extend(
-            ordering::shared(&lower)
-                .into_iter()
-                .map(|said| (Some(at), said)),
-        );
-        if entry.index.is_some() {
-            for statement in ordering::statements(&lower) {
-                resolver.apply(Some(at), &statement);
-            }
-        }
-    }
-    for text in prose {
-        let lower = text.to_lowercase();
-        sharing.extend(
-            ordering::shared(&lower)
-                .into_iter()
-                .map(|said| (None, said)),
-        );
-        for statement in ordering::statements(&lower) {
-            if !statement.subjects.is_empty() && !statement.objects.is_empty() {
-                resolver.apply(None, &statement);
-            }
-        }
+    for (own, statement) in &said.order {
+        resolver.apply(*own, statement);
     }
     resolver.phase_order();
     resolver.sequences();
-    let shared = resolver.shared(sharing.into_iter().chain(own_sharing));
+    let shared = resolver.shared(said.sharing.into_iter().chain(said.own_sharing));
     for (from, to, reason) in resolver.found {
         if let Some(task) = tasks.get_mut(from as usize - 1) {
             task.depends_on.push(Dependency { from, to, reason });
@@ -394,11 +410,12 @@ impl<'a, 'o> Resolver<'a, 'o> {
         let mut before: HashMap<usize, (usize, String)> = HashMap::new();
         for at in 0..self.entries.len() {
             let entry = &self.entries[at];
-            if entry.index.is_none() {
+            // A line with a number in front gives a title with one.
+            if entry.index.is_none() || entry.title.label.is_none() {
                 continue;
             }
-            let line = entry.text.lines().next().unwrap_or_default();
-            let Some(number) = numbering(line).filter(|number| number.unit == Unit::Phase) else {
+            let Some(number) = numbering(entry.line).filter(|number| number.unit == Unit::Phase)
+            else {
                 continue;
             };
             let group = entry.found.group;

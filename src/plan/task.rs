@@ -13,7 +13,7 @@ use super::footprint;
 use super::heading;
 use super::markdown::{Document, Kind, Source};
 use super::outline::{Found, outline};
-use super::resolve::{self, Entry};
+use super::resolve::{self, Entry, Said};
 use super::title::{self, IssueRef, Title};
 
 /// What a plan says.
@@ -121,7 +121,7 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
             found,
             title,
             index: number,
-            text: String::new(),
+            line: document.blocks[found.title].text.first_line(),
         });
     }
     if index == 0 {
@@ -132,9 +132,11 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
         });
     }
     let mut tasks = Vec::with_capacity(index as usize);
-    let mut seen: HashMap<String, u32> = HashMap::new();
-    for entry in &mut entries {
-        entry.text = plain_text(&document, entry);
+    let mut seen: HashMap<String, u32> = HashMap::with_capacity(index as usize);
+    let mut said = Said::default();
+    for (at, entry) in entries.iter().enumerate() {
+        let text = plain_text(&document, entry);
+        said.by_entry(at, entry.index.is_some(), &text);
         let Some(index) = entry.index else { continue };
         let occurrence = seen
             .entry(title::normalized(&entry.title.text))
@@ -146,14 +148,16 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
             description,
             acceptance,
             adopts: entry.title.adopts.clone(),
-            paths: footprint::paths(&entry.text),
+            paths: footprint::paths(&text),
             depends_on: Vec::new(),
             occurrence: *occurrence,
         });
         *occurrence += 1;
     }
-    let prose = prose(&document, &outline.found);
-    let shared = resolve::dependencies(&mut tasks, &entries, &outline.phases, &prose);
+    for text in prose(&document, &outline.found) {
+        said.by_prose(text);
+    }
+    let shared = resolve::dependencies(&mut tasks, &entries, &outline.phases, said);
     let title = outline
         .title
         .map(|index| title::clean(&document.blocks[index].text.plain))
@@ -177,16 +181,19 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
 
 /// The text of a task that dependencies and paths are read from.
 fn plain_text(document: &Document<'_>, entry: &Entry<'_>) -> String {
-    let mut text = document.blocks[entry.found.title]
-        .text
-        .plain
+    let title = &document.blocks[entry.found.title];
+    let body = document.blocks[entry.found.body.clone()]
+        .iter()
+        .filter(|block| matches!(block.kind, Kind::Paragraph | Kind::Heading(_)));
+    let length = body
         .clone()
-        .into_owned();
-    for block in &document.blocks[entry.found.body.clone()] {
-        if matches!(block.kind, Kind::Paragraph | Kind::Heading(_)) {
-            text.push('\n');
-            text.push_str(&block.text.plain);
-        }
+        .map(|block| 1 + block.text.plain.len())
+        .sum::<usize>();
+    let mut text = String::with_capacity(title.text.plain.len() + length);
+    text.push_str(&title.text.plain);
+    for block in body {
+        text.push('\n');
+        text.push_str(&block.text.plain);
     }
     text
 }
@@ -223,7 +230,7 @@ fn body(document: &Document<'_>, entry: &Entry<'_>) -> (String, Vec<String>) {
         if !description.is_empty() {
             description.push_str("\n\n");
         }
-        description.push_str(&document.dedented(index));
+        document.dedent(index, &mut description);
     };
     for index in document.members(found.body.clone()) {
         let block = &document.blocks[index];

@@ -123,7 +123,7 @@ pub fn key(title: &str, occurrence: u32) -> String {
 pub(super) fn normalized(title: &str) -> String {
     let lower = clean(title).to_lowercase();
     let core = lower.trim_matches(|c: char| !c.is_alphanumeric());
-    if core.is_empty() {
+    if core.is_empty() || core.len() == lower.len() {
         lower
     } else {
         core.to_owned()
@@ -147,6 +147,10 @@ impl Title {
     /// long for a title is shortened, and stands whole at the beginning of the rest.
     pub(super) fn of(text: &Inline<'_>) -> Self {
         let mut title = Self::whole(text);
+        // As many bytes as characters are allowed are never too long.
+        if title.text.len() <= TITLE_LIMIT {
+            return title;
+        }
         let short = cut(&title.text, TITLE_LIMIT);
         if short != title.text {
             let whole = std::mem::replace(&mut title.text, short);
@@ -162,7 +166,7 @@ impl Title {
         let line = text.first_line();
         let mut rest = text.plain[line.len()..].trim().to_owned();
         let mut title = line;
-        let lead = text.bold_lead;
+        let lead = text.bold_lead();
         if lead > 0 && lead < line.len() && line.is_char_boundary(lead) {
             let (bold, behind) = line.split_at(lead);
             let bold = bold.trim();
@@ -219,7 +223,7 @@ impl Title {
 /// The issue that an item stands for, and the title without the reference.
 fn adopted<'t>(text: &Inline<'_>, title: &'t str) -> (Option<IssueRef>, Cow<'t, str>) {
     let indent = title.len() - title.trim_start().len();
-    if let Some((range, target)) = text.links.first()
+    if let Some((range, target)) = text.first_link()
         && range.start <= indent
         && let Some((issue, length)) = issue_ref(target)
         && length == target.len()
