@@ -71,6 +71,18 @@ class Ended:
 News: TypeAlias = tuple[int, int, Any]
 
 @final
+class SigintWatch:
+    """Counts what comes of SIGINT from here on, until it is dropped; from any thread.
+
+    The program's own handler is called as before. Where the signal is ignored, or has no handler,
+    nothing is counted.
+    """
+
+    def __new__(cls) -> SigintWatch: ...
+    def came(self) -> bool:
+        """Whether it has come since the last look, or since the beginning."""
+
+@final
 class Pool:
     """Processes that one call started. It limits nothing: the caller holds the slots.
 

@@ -21,6 +21,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from . import _core
+from ._ctrl_c import CtrlC
 from .claude_process import (
     ClaudeProcess,
     ProcessResult,
@@ -54,6 +55,8 @@ _GRACE = 0.5
 _FAREWELL = 1.6
 # How long a thread sleeps at most before the interpreter may raise something in it.
 _BREATH = 1.0
+# The same outside the main thread, where we look for Ctrl-C ourselves.
+_GLANCE = 0.25
 # The kernel takes no argument of 128 KiB or more (MAX_ARG_STRLEN, its NUL included).
 _LONGEST_ARGUMENT = 128 * 1024 - 1
 
@@ -176,8 +179,9 @@ class _Run:
         self._posted: deque[tuple[ClaudeProcess, End]] = deque()
         self._ends: list[tuple[ClaudeProcess, End]] = []
         self._nested: set[Cancellable] = set()
-        self._in_main = threading.current_thread() is threading.main_thread()
         self._outer: _Run | None = getattr(_scope, "run", None)
+        # A run in a run ends with that one, and leaves looking for Ctrl-C to it.
+        self._ctrl_c = CtrlC() if self._outer is None else None
         if self._outer is not None:
             self._outer.adopt(self)
 
@@ -199,8 +203,16 @@ class _Run:
         return bool(self._agents or self._threads)
 
     def wait(self, timeout: float) -> "list[_core.News]":
-        """Wait for news; in the main thread exceptions of signal handlers are raised meanwhile."""
-        return self.pool.wait(timeout, signals=self._in_main)
+        """Wait for news; exceptions of signal handlers are raised meanwhile.
+
+        Outside the main thread that is Ctrl-C alone.
+        """
+        if self._ctrl_c is None:
+            return self.pool.wait(timeout, signals=False)
+        if not self._ctrl_c.is_looked_for:
+            return self.pool.wait(timeout, signals=True)
+        self._ctrl_c.check()
+        return self.pool.wait(min(timeout, _GLANCE), signals=False)
 
     def absorb(self, events: "list[_core.News]") -> None:
         """Take in what the engine and the threads have reported."""
@@ -267,6 +279,8 @@ class _Run:
         """Take leave of the run around this one, and of agents that outlived the farewell."""
         for agent in self._agents.values():
             agent.forget()
+        if self._ctrl_c is not None:
+            self._ctrl_c.close()
         if self._outer is not None:
             self._outer.release(self)
 

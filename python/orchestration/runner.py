@@ -16,6 +16,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from . import _core, _logging
+from ._ctrl_c import CtrlC
 from .events import Event, PlannedTask, PlanParsed, Validated
 from .report import Report
 
@@ -65,6 +66,8 @@ class Run:
         self._is_started = False
         self._cancels: deque[int] = deque()
         self._repo = os.path.abspath(options.get("repo", "."))  # noqa: PTH100 - a text as it came
+        self.ctrl_c: CtrlC | None = None
+        """Where the run looks for Ctrl-C by itself, since it is not read in the main thread."""
         self.dry_run = bool(options.get("dry_run"))
         self.repo: str = options.get("repo", ".")
 
@@ -130,6 +133,8 @@ class Run:
         while True:
             if (logger := _logging.logger()) is not None:
                 _logging.pass_on(logger)
+            if self.ctrl_c is not None:
+                self.ctrl_c.check()
             while self._cancels:
                 self._native.cancel(self._cancels.popleft())
             try:
@@ -265,6 +270,7 @@ def orchestrate(
         pass_env=pass_env,
         forge=forge,
     )
+    run.ctrl_c = CtrlC()
     prepared = run.prepare()
     if run.dry_run:
         return _report_dry_run(prepared, on_event)

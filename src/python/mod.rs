@@ -14,6 +14,7 @@ mod journal;
 mod messages;
 mod orchestration;
 mod pool;
+mod sigint;
 mod watcher;
 
 use pyo3::prelude::*;
@@ -40,6 +41,8 @@ mod core_module {
     use super::orchestration::{PyLines, PyOrchestration, parse_plan, validate};
     #[pymodule_export]
     use super::pool::PyPool;
+    #[pymodule_export]
+    use super::sigint::SigintWatch;
     #[pymodule_export]
     use super::watcher::{contain, containment, watch};
 

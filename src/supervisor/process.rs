@@ -1,5 +1,5 @@
-//! Starting and signalling processes: the only place that does either, and the only one with
-//! unsafe code.
+//! Starting and signalling processes: the only place that does either, and the only one of the
+//! crate's own with unsafe code (the bindings to Python have a signal handler).
 //!
 //! A child is started by `posix_spawn`, or inside a control group by [`clone`], leads a session of its own, gets three descriptors and
 //! none of the parent's others, an empty signal mask, and the default action for the signals that

@@ -297,15 +297,18 @@ class TestLibrary:
         place.running.append(process)
         return process
 
-    def test_ctrl_c_reaps_before_it_is_raised(self, place: Place) -> None:
+    @pytest.mark.parametrize("call", ["{}()", "asyncio.run(asyncio.to_thread({}))"])
+    def test_ctrl_c_reaps_before_it_is_raised(self, place: Place, call: str) -> None:
         script = (
-            "import sys, orchestration\n"
+            "import asyncio, sys, orchestration\n"
             "from orchestration.events import AgentStarted\n"
             "def tell(event):\n"
             "    if isinstance(event, AgentStarted): print(event.pid, flush=True)\n"
-            "try:\n"
-            "    plan, agent = sys.argv[1:]\n"
+            "plan, agent = sys.argv[1:]\n"
+            "def run():\n"
             "    orchestration.orchestrate(plan, agent=agent, yes=True, on_event=tell)\n"
+            "try:\n"
+            f"    {call.format('run')}\n"
             "except KeyboardInterrupt:\n"
             "    print('interrupted', flush=True)\n"
             "    sys.stdin.read()\n"
