@@ -65,10 +65,9 @@ format: $(TOOLS) ## Format the sources.
 
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
 	cargo bench --no-default-features
-	$(BIN)/python benches/dropin.py
-	$(BIN)/python benches/watching.py
-	$(BIN)/python benches/runs.py
-	$(BIN)/python benches/runs.py
+	@missed=0; for bench in dropin watching runs; do \
+		$(BIN)/python benches/$$bench.py || missed=1; \
+	done; exit $$missed
 
 docs: $(INSTALLED) $(VENV)/.docs ## Build the pages as a site, into target/site.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
