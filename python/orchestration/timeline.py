@@ -206,6 +206,8 @@ class Timeline(Record):
     notes: tuple[Note, ...]
     merging: Merging | None
     """How to merge what came of it, once it is over."""
+    damage: str | None = None
+    """What is damaged in its journal: nothing behind that is known."""
 
     @classmethod
     def from_events(cls, events: Iterable[Event], *, now: datetime | None = None) -> Timeline:

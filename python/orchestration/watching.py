@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -51,19 +51,28 @@ class Orchestration:
     def timeline(self) -> Timeline:
         """What each agent did, from when to when, as far as the journal tells.
 
+        Where that is damaged, :attr:`Timeline.damage` says so.
+
         Raises:
-            EngineError: the journal is damaged, or tells of no orchestration.
+            EngineError: the journal tells of no orchestration.
         """
         from .events import Event  # noqa: PLC0415 - asking who runs needs no events
         from .timeline import Timeline  # noqa: PLC0415
 
         runs = self.holder() is not None  # before it is read: what has ended meanwhile has its end
-        events = [Event.from_json(line) for line in _core.Journal(self.journal).news()]
-        if not events:
+        journal = _core.Journal(self.journal)
+        lines, damage = journal.news(), None
+        if not lines:
             error = _core.EngineError(f"{self.journal} has not begun")
             error.hint = "look again in a moment"
             raise error
-        return Timeline.from_events(events, now=datetime.now(timezone.utc) if runs else None)
+        try:
+            lines += journal.news()
+        except _core.EngineError as error:  # told once there is nothing more before it
+            damage = str(error)
+        events = [Event.from_json(line) for line in lines]
+        now = datetime.now(timezone.utc) if runs else None
+        return replace(Timeline.from_events(events, now=now), damage=damage)
 
     def state(self) -> str:
         """How it stands: ``running``, ``finished``, ``interrupted`` or ``crashed``.

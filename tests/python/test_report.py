@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from command import WORKS, refused
 
 from orchestration import excerpts
@@ -69,13 +70,38 @@ def test_the_page_is_opened_in_the_browser_of_ones_choice(place):
     assert opened.read_text(encoding="utf-8") == f"{page.as_uri()}\n"
 
 
-def test_a_damaged_journal_is_named(place):
-    assert place.run(place.plan("Add a"), "--agent", place.agent(WORKS)).code == 0
+@pytest.fixture
+def damaged(place):
+    """Two tasks, of which the journal still tells how the agent of the first ended."""
+    plan = place.plan("Add a", "Add b")
+    assert place.run(plan, "--agent", place.agent(WORKS), "--max-workers", "1").code == 0
     (journal,) = place.runtime.glob("parallel/local-1/orch-*.jsonl")
-    lines = journal.read_text(encoding="utf-8").splitlines()
-    lines[4] = lines[4].replace("seq", "sea")
-    journal.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    refused(place.run("report"), 9, journal.name, "5")
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    last = next(at for at, line in enumerate(lines) if '"agent_ended"' in line) + 1
+    lines[last] = lines[last].replace("seq", "sea")
+    journal.write_text("".join(lines), encoding="utf-8")
+    return f"{journal} is damaged at line {last + 1}"
+
+
+def test_of_a_damaged_journal_the_page_shows_what_stands_before_the_damage(place, damaged):
+    done = place.run("report")
+    assert (done.code, damaged in done.err) == (9, True), done.err
+    page = Path(done.out.strip()).read_text(encoding="utf-8")
+    assert "Its journal is damaged" in page
+    assert "its process died" not in page.lower()
+    shown = json.loads(place.run("report", "--json").out)
+    assert damaged in shown["damage"]
+    spans = [[span["kind"] for span in task["spans"]] for task in shown["tasks"]]
+    assert spans[0][:2] == ["setup", "agent"]
+    assert spans[1] == []
+
+
+@pytest.mark.usefixtures("damaged")
+def test_a_journal_that_is_damaged_before_it_begins_makes_no_page(place):
+    (journal,) = place.runtime.glob("parallel/local-1/orch-*.jsonl")
+    journal.write_bytes(b"x" + journal.read_bytes())
+    refused(place.run("report"), 9, journal.name, "damaged at line 1")
+    assert not journal.with_name("report.html").exists()
 
 
 def test_the_stream_of_claude_code_reads_as_a_conversation():

@@ -25,7 +25,8 @@ Examples:
 
 \b
 Exit codes:
-    0  written     9  its journal is damaged, or the page cannot be written
+    0  written     9  its journal is damaged: the page shows what stands before that;
+                      or the page cannot be written
                   64  there is no such orchestration
 """
 
@@ -65,12 +66,12 @@ def command(*, issue: str | None, show: bool, output: Path | None, as_json: bool
         root = _core.main_worktree(repo)
         orchestration = find(root, issue)
         timeline = orchestration.timeline()
+        path = (output or orchestration.journal.with_name("report.html")).absolute()
         if as_json:
             console.lines([timeline.to_json()])
-            return 0
-        path = (output or orchestration.journal.with_name("report.html")).absolute()
-        _write(path, _page(orchestration, timeline, root, path))
-        console.lines([str(path)])
+        else:
+            _write(path, _page(orchestration, timeline, root, path))
+            console.lines([str(path)])
     except BrokenPipeError:  # whoever read it has seen enough
         console.abandon()
         return 0
@@ -78,6 +79,10 @@ def command(*, issue: str | None, show: bool, output: Path | None, as_json: bool
         return console.refuse(error)
     if show:
         _open(path, console)
+    if timeline.damage is not None:
+        damage = _core.EngineError(timeline.damage)
+        damage.hint = "what stands before the damage is shown; see also: status, logs AGENT"
+        return console.refuse(damage)
     return 0
 
 

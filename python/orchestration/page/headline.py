@@ -88,6 +88,9 @@ def _verdict(timeline: Timeline) -> list[Html]:
     code = "" if timeline.exit_code is None else f" (exit code {timeline.exit_code})"
     at = words.duration(timeline.wall_seconds)
     match timeline.state:
+        case _ if timeline.damage is not None:
+            shape = "broken_off"
+            sentence = f"Its journal is damaged, and tells of the first {at} alone: {done}."
         case "running":
             shape, sentence = "in_progress", f"Running for {at}: {done} so far."
         case "crashed":

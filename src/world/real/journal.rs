@@ -112,28 +112,30 @@ impl JournalReader {
     }
 
     /// The events since the last call, as the run published them. A line that is not written to
-    /// its end is left for the next call.
+    /// its end is left for the next call. Damage is told once nothing stands before it.
     pub fn news(&mut self) -> Result<Vec<Event>> {
         let bytes = self
             .read_on()
             .map_err(|error| unreadable(&self.path, &error))?;
-        let journal = journal::read_on(&bytes, self.records)
-            .map_err(|corrupt| damaged(&self.path, &corrupt))?;
+        let (journal, corrupt) = journal::read_good(&bytes, self.records);
         if self.start.is_none() {
             self.start = journal.records.iter().find_map(started);
         }
         // What was recorded before the start names the orchestration, too.
-        if self.start.is_none() {
-            return Ok(Vec::new());
+        let events: Vec<_> = if let Some(start) = self.start.as_deref() {
+            self.bytes += journal.good_bytes as u64;
+            self.records += journal.records.len();
+            let events = journal.records.iter();
+            events
+                .filter_map(|record| publish(record, Some(start)))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        match corrupt {
+            Some(corrupt) if events.is_empty() => Err(damaged(&self.path, &corrupt)),
+            _ => Ok(events),
         }
-        self.bytes += journal.good_bytes as u64;
-        self.records += journal.records.len();
-        let start = self.start.as_deref();
-        Ok(journal
-            .records
-            .iter()
-            .filter_map(|record| publish(record, start))
-            .collect())
     }
 
     fn read_on(&self) -> std::io::Result<Vec<u8>> {
