@@ -242,8 +242,9 @@ class AgentFinished(Event):
     agent: int
     attempt: int
     outcome: str
-    """``success``, ``failed``, ``signalled``, ``timed_out``, ``leaked``, ``spawn_error`` or
-    ``cancelled``."""
+    """``success``, ``failed``, ``signalled``, ``timed_out``, ``leaked``, ``spawn_error``,
+    ``cancelled``, or ``refused``: the provider did not let it work (a usage limit, no room, a
+    session that is gone), so the attempt does not count and is repeated."""
     exit_code: int | None
     """Where it ended by itself."""
     duration_seconds: float

@@ -155,7 +155,8 @@ pub enum EventKind {
         agent: u32,
         /// Counts from 1.
         attempt: u32,
-        /// `success`, `failed`, `signalled`, `timed_out`, `leaked`, `spawn_error`, `cancelled`.
+        /// `success`, `failed`, `signalled`, `timed_out`, `leaked`, `spawn_error`, `cancelled`, or
+        /// `refused`: the attempt does not count (DESIGN section 8, "Limits of agents").
         outcome: String,
         /// The exit code, where it ended by itself.
         exit_code: Option<i32>,

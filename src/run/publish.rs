@@ -121,7 +121,10 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
         } => EventKind::AgentFinished {
             agent: *agent,
             attempt: *attempt,
-            outcome: end.outcome.clone(),
+            outcome: match end.again {
+                Some(_) => "refused".to_owned(),
+                None => end.outcome.clone(),
+            },
             exit_code: end.exit_code,
             duration_seconds: end.seconds,
         },

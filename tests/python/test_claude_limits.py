@@ -106,6 +106,10 @@ def test_a_limit_without_a_reset_pauses_for_a_while(shop: Shop, model: ModelServ
     done = shop.run(str(issue))
     assert done.code == 0, done.err
     assert "the account's usage limit is reached\nnote: agents start again\n" in done.err
+    [task] = json.loads(shop.run("report", "--json").out)["tasks"]
+    agents = [span for span in task["spans"] if span["kind"] == "agent"]
+    told = [(span["attempt"], span["outcome"]) for span in agents]
+    assert told == [(1, "refused"), (1, "success")]
     assert shop.status(issue, 1)["attempt"] == 1
 
 

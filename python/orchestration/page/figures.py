@@ -278,7 +278,7 @@ def _look(span: Span) -> str:
     """The four ways that a span may look."""
     if span.outcome in {"success", "in_progress"}:
         return span.outcome
-    return "broken_off" if span.outcome in {"broken_off", "cancelled"} else "failed"
+    return "broken_off" if span.outcome in {"broken_off", "cancelled", "refused"} else "failed"
 
 
 def _in_words(task: TaskTimeline, axis: Axis) -> str:

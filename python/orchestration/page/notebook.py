@@ -85,6 +85,7 @@ def _bar(task: TaskTimeline, axis: Axis, number: int) -> tuple[float, float, Sta
         "in_progress": "in_progress",
         "broken_off": "broken_off",
         "cancelled": "broken_off",
+        "refused": "broken_off",
     }
     status = looks.get(span.outcome, "failed")
     return begin, axis.x(span.to) - begin, status, _PALE[span.kind]

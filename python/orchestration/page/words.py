@@ -36,6 +36,7 @@ OUTCOMES = {
     "timed_out": "ran into its time limit",
     "leaked": "left processes behind",
     "spawn_error": "could not be started",
+    "refused": "was refused by the provider and does not count",
     "cancelled": "was cancelled",
     "broken_off": "was broken off",
     "in_progress": "goes on",
