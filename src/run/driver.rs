@@ -308,6 +308,7 @@ impl<'a, W: World> Driver<'a, W> {
             } => {
                 if let Some(&(agent, _)) = self.units.get(&unit) {
                     let bytes = chunk.bytes();
+                    chunk.release();
                     self.world.log(Log::Agent(agent), &bytes);
                     if stream == OutputStream::Stdout {
                         let said = self.hearing.hear(unit, &bytes, self.world.now());

@@ -210,6 +210,9 @@ pub enum OutputStream {
 pub trait ChunkSource: Send + Sync {
     /// The chunk's bytes, exactly as the child wrote them.
     fn bytes(&self) -> Vec<u8>;
+
+    /// Nobody needs the bytes any more.
+    fn release(&self) {}
 }
 
 impl ChunkSource for Vec<u8> {
@@ -233,6 +236,12 @@ impl Chunk {
     /// The bytes, exactly as the child wrote them.
     pub fn bytes(&self) -> Vec<u8> {
         self.0.bytes()
+    }
+
+    /// Gives back the disk that this chunk and all before it take. For whoever listens to a stream
+    /// and does not read it at its end: there is nothing left of it.
+    pub fn release(self) {
+        self.0.release();
     }
 }
 

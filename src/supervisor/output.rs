@@ -241,7 +241,26 @@ impl ChunkSource for Piece {
         let buffer = self.stream.lock();
         buffer.store.range(self.start, self.end).into_owned()
     }
+
+    fn release(&self) {
+        if let Some(file) = &self.file {
+            give_back(file, self.end);
+        }
+    }
 }
+
+/// Frees the beginning of a file, whose length stays. Where the file system cannot do that, it goes
+/// with the file.
+#[cfg(target_os = "linux")]
+fn give_back(file: &File, end: u64) {
+    use rustix::fs::FallocateFlags;
+
+    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    let _ = rustix::fs::fallocate(file, hole, 0, end);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_back(_file: &File, _end: u64) {}
 
 /// Text of a child: UTF-8, where what is not UTF-8 becomes U+FFFD. Borrowed where nothing changes.
 pub fn decode(bytes: &[u8], newlines: Newlines) -> Cow<'_, str> {
@@ -321,6 +340,26 @@ mod tests {
 
     fn text(bytes: &[u8], newlines: Newlines) -> String {
         CapturedStream::from_bytes(bytes).text(newlines)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_was_listened_to_takes_no_disk() {
+        use std::os::unix::fs::MetadataExt;
+
+        let stream = CapturedStream::default();
+        stream.append(&[b'x'; 4 << 20]);
+        let allocated = || match &stream.lock().store {
+            Store::Spooled { file, .. } => file.metadata().unwrap().blocks() * 512,
+            Store::Memory(_) | Store::Mapped(_) => panic!("it is too long for memory"),
+        };
+        assert!(allocated() >= 4 << 20);
+        let chunk = stream.chunk(0, 4 << 20);
+        assert_eq!(chunk.bytes(), [b'x'; 4 << 20]);
+        chunk.release();
+        assert!(allocated() < 64 << 10, "{} bytes", allocated());
+        stream.append(b"and on");
+        assert_eq!(stream.chunk(4 << 20, stream.len()).bytes(), b"and on");
     }
 
     #[test]

@@ -18,6 +18,10 @@ const READS_PER_TURN: usize = 8;
 /// How many more reads a pipe gets when its unit is released while something still holds it.
 const LAST_READS: usize = 64;
 
+/// How long a line may become before it is reported in pieces, in bytes: an endless one would fill
+/// the disk, and then the memory of whoever listens.
+const LONGEST_LINE: u64 = 1024 * 1024;
+
 /// The size that a busy pipe is given, in bytes.
 #[cfg(target_os = "linux")]
 const BUSY_PIPE: usize = 256 * 1024;
@@ -51,6 +55,29 @@ fn end_of_last_line(bytes: &[u8], after_carriage_return: bool) -> Option<usize> 
         .rposition(|byte| matches!(byte, b'\n' | b'\r'));
     end.map(|end| end + 1)
         .or(after_carriage_return.then_some(0))
+}
+
+/// Where bytes can be cut so that neither a character of UTF-8 nor `\r\n` comes apart.
+fn end_of_last_character(bytes: &[u8]) -> usize {
+    let length = bytes.len();
+    if bytes.ends_with(b"\r") {
+        return length - 1;
+    }
+    for (behind, byte) in bytes.iter().rev().take(3).enumerate() {
+        let wanted = match byte {
+            0xf0.. => 4,
+            0xe0.. => 3,
+            0xc0.. => 2,
+            0x80.. => continue,
+            _ => 1,
+        };
+        return if wanted > behind + 1 {
+            length - behind - 1
+        } else {
+            length
+        };
+    }
+    length
 }
 
 /// What reading needs from outside.
@@ -166,10 +193,13 @@ impl Output {
         self.captured.append(bytes);
         let before = self.length;
         self.length += bytes.len() as u64;
-        if self.mirrored.is_some()
-            && let Some(end) = end_of_last_line(bytes, self.carriage_return)
-        {
-            self.report(before + end as u64, facts);
+        if let Some(mirrored) = self.mirrored {
+            let is_overlong = self.length - mirrored > LONGEST_LINE;
+            let end = end_of_last_line(bytes, self.carriage_return)
+                .or_else(|| is_overlong.then(|| end_of_last_character(bytes)));
+            if let Some(end) = end {
+                self.report(before + end as u64, facts);
+            }
         }
         self.carriage_return = bytes.last() == Some(&b'\r');
     }
@@ -202,7 +232,26 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use super::end_of_last_line;
+    use super::{end_of_last_character, end_of_last_line};
+
+    #[test]
+    fn a_line_in_pieces_is_cut_between_characters() {
+        for (bytes, end) in [
+            (&b""[..], 0),
+            (b"one", 3),
+            (b"one\r", 3),
+            ("é".as_bytes(), 2),
+            (&"é".as_bytes()[..1], 0),
+            (&"a€".as_bytes()[..2], 1),
+            (&"a€".as_bytes()[..3], 1),
+            ("a€".as_bytes(), 4),
+            (&"a🎉".as_bytes()[..4], 1),
+            ("a🎉".as_bytes(), 5),
+            (b"\x80\x80\x80\x80", 4),
+        ] {
+            assert_eq!(end_of_last_character(bytes), end, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn lines_end_with_either_sign_and_never_between_both() {

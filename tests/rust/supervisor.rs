@@ -374,6 +374,31 @@ fn mirrored_output_comes_in_whole_lines_and_in_order() {
 }
 
 #[test]
+fn a_line_without_end_comes_in_pieces() {
+    let pool = Pool::new(None).unwrap();
+    let capture = Capture {
+        mirror: true,
+        tee: None,
+    };
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x";
+    pool.submit(UnitSpec {
+        capture,
+        ..sh(script)
+    })
+    .unwrap();
+    let (mut longest, mut length) = (0, 0);
+    while let Some(event) = pool.next(None) {
+        if let UnitEvent::Output { chunk, .. } = event {
+            longest = chunk.bytes().len().max(longest);
+            length += chunk.bytes().len();
+            chunk.release();
+        }
+    }
+    assert_eq!(length, 20_000_000);
+    assert!(longest < 4_000_000, "{longest} bytes at once");
+}
+
+#[test]
 fn the_log_gets_what_the_child_wrote_behind_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("agent.log");
