@@ -38,20 +38,22 @@ pub(super) fn statements(lower: &str) -> Vec<Statement> {
         let sentence = sentence(lower, start, end);
         let before = &lower[sentence.0..start];
         let after = &lower[end..sentence.1];
-        let negated = is_negated(before);
         // "Not before #12" waits for #12.
-        let turned = kind.reversed && kind.strength == Strength::Time && negated;
-        if (negated && !turned) || is_negated_after(after) {
-            continue;
-        }
+        let may_turn = kind.reversed && kind.strength == Strength::Time;
+        let turned = may_turn && is_negated(before);
         let kind = &Cue {
             reversed: kind.reversed && !turned,
             ..*kind
         };
-        if let Some(mut statement) = read(kind, before, after, &lower[end..]) {
-            statement.reason = excerpt(lower, sentence, start);
-            found.push(statement);
+        // Most cues order nothing, and then it is all the same what takes them back.
+        let Some(mut statement) = read(kind, before, after, &lower[end..]) else {
+            continue;
+        };
+        if (!may_turn && is_negated(before)) || is_negated_after(after) {
+            continue;
         }
+        statement.reason = excerpt(lower, sentence, start);
+        found.push(statement);
     }
     arrows(lower, &mut found);
     found
@@ -70,7 +72,6 @@ fn read(cue: &Cue, before: &str, after: &str, beyond: &str) -> Option<Statement>
             if objects.is_empty() && cue.strength != Strength::Reference && !cue.reversed {
                 objects.extend(name_after(after, cue.strength).map(Named::Name));
             }
-            // Most cues order nothing, and need no look at what stands before them.
             if objects.is_empty() {
                 return None;
             }
@@ -307,7 +308,8 @@ fn name_after(after: &str, strength: Strength) -> Option<String> {
     let words: Vec<&str> = clause.split_whitespace().take(14).collect();
     for (at, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let two = words.get(at + 1).map(|next| {
+        let begins_two = words::COMPLETION_STARTS.contains(bare);
+        let two = words.get(at + 1).filter(|_| begins_two).map(|next| {
             format!(
                 "{bare} {}",
                 next.trim_matches(|c: char| !c.is_alphanumeric())

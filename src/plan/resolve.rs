@@ -5,7 +5,7 @@
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
-use super::heading::{Unit, is_unspaced, numbering};
+use super::heading::is_unspaced;
 use super::ordering::{self, Sharing, Statement};
 use super::outline::{Found, Phase};
 use super::reference::Named;
@@ -20,8 +20,6 @@ pub(super) struct Entry<'o> {
     pub(super) title: Title,
     /// Its number among the tasks; `None` for finished items.
     pub(super) index: Option<u32>,
-    /// The line of the title as it is written.
-    pub(super) line: &'o str,
 }
 
 /// What the texts of a plan say about its tasks: who waits for whom, and who shares code.
@@ -410,25 +408,23 @@ impl<'a, 'o> Resolver<'a, 'o> {
         let mut before: HashMap<usize, (usize, String)> = HashMap::new();
         for at in 0..self.entries.len() {
             let entry = &self.entries[at];
-            // A line with a number in front gives a title with one.
-            if entry.index.is_none() || entry.title.label.is_none() {
+            if entry.index.is_none() || !entry.title.is_phase {
                 continue;
             }
-            let Some(number) = numbering(entry.line).filter(|number| number.unit == Unit::Phase)
-            else {
+            let Some(number) = &entry.title.label else {
                 continue;
             };
             let group = entry.found.group;
             if let Some((object, label)) = before.get(&group).cloned()
-                && label != number.label
+                && label != *number
             {
                 self.add(
                     at,
                     object,
-                    &format!("phase {} comes after phase {label}", number.label),
+                    &format!("phase {number} comes after phase {label}"),
                 );
             }
-            before.insert(group, (at, number.label));
+            before.insert(group, (at, number.clone()));
         }
     }
 

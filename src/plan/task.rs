@@ -121,7 +121,6 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
             found,
             title,
             index: number,
-            line: document.blocks[found.title].text.first_line(),
         });
     }
     if index == 0 {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::report::untrusted::{TITLE_LIMIT, cut, is_hidden};
 
-use super::heading::{floor, numbering};
+use super::heading::{Unit, floor, numbering};
 use super::markdown::Inline;
 
 /// A reference to an issue that exists already.
@@ -136,6 +136,8 @@ pub(super) struct Title {
     pub(super) text: String,
     pub(super) rest: String,
     pub(super) label: Option<String>,
+    /// Whether the label counts phases.
+    pub(super) is_phase: bool,
     pub(super) adopts: Option<IssueRef>,
 }
 
@@ -184,10 +186,11 @@ impl Title {
             }
         }
         let (adopts, title) = adopted(text, title);
-        let mut label = None;
+        let (mut label, mut is_phase) = (None, false);
         let mut title = clean(&title);
         if let Some(numbering) = numbering(&title) {
             label = Some(numbering.label);
+            is_phase = numbering.unit == Unit::Phase;
             if !numbering.rest.is_empty() {
                 title = clean(numbering.rest);
             }
@@ -203,6 +206,7 @@ impl Title {
                 },
                 rest: String::new(),
                 label,
+                is_phase,
                 adopts: Some(adopts),
             };
         }
@@ -215,6 +219,7 @@ impl Title {
             text: title,
             rest,
             label,
+            is_phase,
             adopts,
         }
     }

@@ -122,6 +122,14 @@ pub(super) static COMPLETION: LazyLock<HashSet<&str>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The first words of those of [`COMPLETION`] that have several.
+pub(super) static COMPLETION_STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    COMPLETION
+        .iter()
+        .filter_map(|phrase| Some(phrase.split_once(' ')?.0))
+        .collect()
+});
+
 /// Words that carry no meaning of their own when names are compared.
 pub(super) static STOP_WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     phrases(include_str!("words/stop_words.txt"))
