@@ -1,8 +1,9 @@
 """Completion, in the shells that are there; for the others what click makes of it."""
 
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from command import WORKS, Place
@@ -69,34 +70,41 @@ class TestOffers:
         assert place.run("completion", "tcsh").code == 64
 
 
-SHELLS = {
-    "bash": ["--norc", "--noprofile", "-i"],
-    "zsh": ["-f", "-i"],
-    "fish": ["--no-config", "-i"],
-}
-
-SET_UP = {
-    "bash": f'eval "$({WORD} completion bash)"; echo rea""dy\n',
-    "zsh": f'autoload -U compinit; compinit -u; eval "$({WORD} completion zsh)"; echo rea""dy\n',
-    "fish": f'{WORD} completion fish | source; echo rea""dy\n',
-}
+def set_up(place: Place, shell: str) -> str:
+    """What the help says to do for a shell."""
+    text = place.run("completion", "--help").out
+    (told,) = re.findall(rf"^ +{shell}   (.+(?:\n {{11}}.+)*)$", text, re.MULTILINE)
+    return "\n".join(line.strip() for line in told.splitlines())
 
 
-@pytest.fixture(params=sorted(SHELLS))
+@pytest.fixture(params=["bash", "fish", "zsh"])
 def shell(request: pytest.FixtureRequest, place: Place) -> Iterator[Terminal]:
-    """An interactive shell that was told how to complete."""
+    """An interactive shell in a home where the help was followed, and nothing was there before."""
     path = shutil.which(request.param, path="/usr/local/bin:/usr/bin:/bin")
     if path is None:
         pytest.skip(f"{request.param} is not installed")
-    command = [str(Path(path)), *SHELLS[request.param]]
-    terminal = Terminal(command, cwd=place.root, environment=place.environment | {"PS1": "$ "})
-    terminal.type(SET_UP[request.param])
+    subprocess.run(
+        [path, "-c", set_up(place, request.param)], env=place.environment, check=True, timeout=20
+    )
+    terminal = Terminal([path, "-i"], cwd=place.root, environment=place.environment)
+    terminal.type('echo rea""dy\n')
     terminal.until(lambda screen: "ready" in screen.rows, "the shell")
     yield terminal
     terminal.close()
 
 
 def test_a_real_shell_completes_with_tab(shell: Terminal) -> None:
-    for typed, completed in (("compl\t", "completion"), ("b\t", "bash")):
-        shell.type(f"{WORD} {typed}" if typed.startswith("c") else typed)
-        shell.until(lambda screen, word=completed: f" {word}" in screen.shown[-80:], completed)
+    line = ""
+    for typed, completed in (
+        (f"{WORD} compl\t", "completion"),
+        ("b\t", "bash"),
+        (f"\x15{WORD} REA\t", "README.md"),
+    ):
+        line = f"{WORD} {completed}" if WORD in typed else f"{line} {completed}"
+        shell.type(typed)
+        shell.until(lambda screen, line=line: line in screen.rows[screen.cursor.y], line)
+
+
+def test_the_help_names_every_verb(place: Place) -> None:
+    told = re.findall(r"^ +parallel-orchestrate (\w+)  +\S", place.run("--help").out, re.MULTILINE)
+    assert told == sorted(VERBS)

@@ -27,8 +27,34 @@ EPILOG = """\b
 Set it up, for new shells:
   bash   echo 'eval "$(parallel-orchestrate completion bash)"' >>~/.bashrc
   zsh    echo 'eval "$(parallel-orchestrate completion zsh)"' >>~/.zshrc
-  fish   parallel-orchestrate completion fish >~/.config/fish/completions/parallel-orchestrate.fish
+  fish   mkdir -p ~/.config/fish/completions
+         parallel-orchestrate completion fish >~/.config/fish/completions/parallel-orchestrate.fish
 """
+
+BASH = """\
+%(complete_func)s() {
+    local IFS=$'\\n' line files
+    COMPREPLY=()
+    for line in $(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD \\
+        %(complete_var)s=bash_complete "$1"); do
+        case $line in
+            plain,*) COMPREPLY+=("${line#*,}") ;;
+            file,*)
+                files=($(compgen -f -- "${line#*,}"))
+                if ((${#files[@]})); then
+                    compopt -o filenames
+                    COMPREPLY+=("${files[@]}")
+                fi ;;
+        esac
+    done
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+"""Click's own offers either files or words, and so none of the verbs where a plan may stand."""
+
+ZSH = """\
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }"""
+"""What zsh lacks before it was told to complete anything at all."""
 
 
 @click.command(
@@ -38,13 +64,16 @@ Set it up, for new shells:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(*, shell: str) -> int:
     """Print what a shell needs to complete verbs, options, issues and agents."""
-    from click.shell_completion import ShellComplete, get_completion_class  # noqa: PLC0415
+    from click.shell_completion import get_completion_class  # noqa: PLC0415
 
     kind = get_completion_class(shell)
     if kind is None:  # click knows all three
         return 1
-    # Not `kind.source`, which for bash runs a bash to warn of versions before 4.4.
-    click.echo(ShellComplete.source(kind(command, {}, PROGRAM, VARIABLE)))
+    asker = kind(command, {}, PROGRAM, VARIABLE)
+    script = BASH if shell == "bash" else kind.source_template
+    if shell == "zsh":  # its first line names the program
+        script = script.replace("\n", f"\n{ZSH}\n", 1)
+    click.echo(script % asker.source_vars())
     return 0
 
 

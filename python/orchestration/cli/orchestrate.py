@@ -15,6 +15,7 @@ Verbs:
   parallel-orchestrate clean       remove worktrees and branches that nobody needs
   parallel-orchestrate completion  what bash, zsh and fish need to complete it
   parallel-orchestrate demo        watch five scripted agents at work
+  parallel-orchestrate doctor      whether everything is there that a run needs
   parallel-orchestrate install     the slash command for Claude Code
   parallel-orchestrate logs        what an agent has printed
   parallel-orchestrate report      an orchestration as one page of HTML
