@@ -1,18 +1,19 @@
 """From facts about a machine and a repository to what is well there, and what to do where not.
 
-Pure: the facts come from :func:`orchestration._core.examine`, and nothing is looked at here.
+Pure: the facts come from :func:`orchestration._core.examine`, and nothing is looked at here. What
+is to be done stands as it is typed: in the folder, and with the ``--repo``, of who asked.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from ._records import Record
+from .watching import issue_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,12 +50,16 @@ class Finding(Record):
     """That of an error, by the contract of the command; 0 for all else."""
 
 
-def diagnose(facts: dict[str, Any], containment: str) -> list[Finding]:
+def diagnose(
+    facts: dict[str, Any], containment: str, latest: set[str], repo: str = "."
+) -> list[Finding]:
     """Judges everything, in the order in which it is to be mended.
 
     Args:
         facts: What :func:`orchestration._core.examine` found.
         containment: What :func:`orchestration._core.containment` says.
+        latest: What :func:`orchestration.watching.latest` says.
+        repo: How the repository was named.
     """
     agents = facts["agents"].get("Ok", 1)
     repository = facts["repository"].get("Ok")
@@ -63,12 +68,12 @@ def diagnose(facts: dict[str, Any], containment: str) -> list[Finding]:
         *_settings(facts["agents"]),
         *_git(facts["git"]),
         *_repository(facts["repository"]),
-        *_worktrees(repository),
-        *_runs(repository),
+        *_worktrees(repository, repo),
+        *_runs(repository, latest, repo),
         *_agent(facts["agent"]),
         *_login(facts["agent"].get("Ok")),
         *_github(facts["github"], agents, may_look=has_git and repository is not None),
-        *_machine(facts["machine"], agents),
+        *_machine(facts["machine"], agents, may_watch=repository is not None),
         _containment(containment),
     ]
 
@@ -134,12 +139,12 @@ def _repository(told: dict[str, Any]) -> Iterator[Finding]:
         yield _ok("repository", f"{repository['root']} on {repository['head']}")
 
 
-def _worktrees(repository: dict[str, Any] | None) -> Iterator[Finding]:
+def _worktrees(repository: dict[str, Any] | None, repo: str) -> Iterator[Finding]:
     if repository is None:
         yield _skipped("worktrees", _NO_REPOSITORY)
         return
     found = [
-        *(finding for one in repository["worktrees"] for finding in _worktree(one)),
+        *(finding for one in repository["worktrees"] for finding in _worktree(one, repo)),
         *(
             _warning(
                 "worktrees",
@@ -164,26 +169,25 @@ def _worktrees(repository: dict[str, Any] | None) -> Iterator[Finding]:
         yield _ok("worktrees", f"{_count(count, 'linked worktree')}, nothing stale")
 
 
-def _worktree(one: dict[str, Any]) -> Iterator[Finding]:
+def _worktree(one: dict[str, Any], repo: str) -> Iterator[Finding]:
+    git = "git worktree" if repo == "." else f"git -C {shlex.quote(repo)} worktree"
     path, task = one["path"], one["task"]
     quoted = shlex.quote(path)
     owner = f"{path} (agent {task['agent']} of {task['orchestration']})" if task else path
     is_locked = one["locked"] is not None
     if not one["exists"]:
-        unlock = f"git worktree unlock {quoted} && " if is_locked else ""
+        unlock = f"{git} unlock {quoted} && " if is_locked else ""
         yield _warning(
             "worktrees",
             f"{owner} is registered{' and locked' if is_locked else ''}, and is not there",
-            f"if it is gone for good, run: {unlock}git worktree prune",
+            f"if it is gone for good, run: {unlock}{git} prune",
         )
         return
     if task is None or task["is_held"]:
         return
     if is_locked:
         reason = f" ({one['locked']})" if one["locked"] else ""
-        yield _warning(
-            "worktrees", f"{owner} is locked{reason}", f"run: git worktree unlock {quoted}"
-        )
+        yield _warning("worktrees", f"{owner} is locked{reason}", f"run: {git} unlock {quoted}")
     if one["branch"] != task["branch"]:
         yield _warning(
             "worktrees",
@@ -194,49 +198,53 @@ def _worktree(one: dict[str, Any]) -> Iterator[Finding]:
         yield _warning(
             "worktrees",
             f"{owner} has work that is not committed: {_some(task['uncommitted'])}",
-            "commit it there or discard it; parallel-orchestrate clean removes the rest",
+            f"commit it there or discard it; {_ours('clean', repo)} removes the rest",
         )
 
 
-def _runs(repository: dict[str, Any] | None) -> Iterator[Finding]:
+def _runs(repository: dict[str, Any] | None, latest: set[str], repo: str) -> Iterator[Finding]:
     if repository is None:
         yield _skipped("runs", _NO_REPOSITORY)
         return
-    found = [finding for one in repository["orchestrations"] for finding in _run(one)]
+    ones = repository["orchestrations"]
+    found = [finding for one in ones for finding in _run(one, latest, repo)]
     yield from found
-    if not found:
-        at_work = [one["id"] for one in repository["orchestrations"] if one["state"] == "running"]
-        yield _ok("runs", f"{_some(at_work)} at work" if at_work else "none was broken off")
+    if found:
+        return
+    at_work = [one["id"] for one in ones if one["state"] == "running"]
+    stopped = [
+        f"{one['id']} was interrupted, and goes on with: {_go_on(one, repo)}"
+        for one in ones
+        if one["state"] == "interrupted" and one["id"] in latest
+    ]
+    said = [f"{_some(at_work)} at work"] if at_work else []
+    yield _ok("runs", "; ".join([*said, *stopped]) or "none was broken off")
 
 
-def _run(one: dict[str, Any]) -> Iterator[Finding]:
+def _run(one: dict[str, Any], latest: set[str], repo: str) -> Iterator[Finding]:
     left = one["processes"]
     pids = " ".join(map(str, left))
     at_work = f"{_count(len(left), 'process')} of it still at work ({pids})"
     if one["state"] == "running":
         return
-    if one["state"] == "crashed":
+    if one["state"] == "crashed" and one["id"] in latest:
         also = f", and {at_work}" if left else ""
         ends = ", which ends them first" if left else ""
         yield _warning(
-            "runs",
-            f"{one['id']} has crashed{also}",
-            f"go on with: parallel-orchestrate {shlex.quote(_source(one))}{ends}",
+            "runs", f"{one['id']} has crashed{also}", f"go on with: {_go_on(one, repo)}{ends}"
         )
     elif left:
-        yield _warning(
-            "runs",
-            f"{one['id']} has ended, and {at_work}",
-            f"run: kill -9 {pids}",
-        )
+        yield _warning("runs", f"{one['id']} has ended, and {at_work}", f"run: kill -9 {pids}")
 
 
-def _source(one: dict[str, Any]) -> str:
-    """What names an orchestration to the command; a plan on standard input is known as an issue."""
-    named = re.match(r"orch-(local-)?(\d+)-", one["id"])
-    if one["source"] in {"", "-"} and named:
-        return f"{'local#' if named[1] else ''}{named[2]}"
-    return str(one["source"])
+def _go_on(one: dict[str, Any], repo: str) -> str:
+    return _ours(shlex.quote(issue_of(one["id"], one["source"])), repo)
+
+
+def _ours(arguments: str, repo: str) -> str:
+    """Our own command, for the repository that was named."""
+    named = "" if repo == "." else f" --repo {shlex.quote(repo)}"
+    return f"parallel-orchestrate {arguments}{named}"
 
 
 def _agent(told: dict[str, Any]) -> Iterator[Finding]:
@@ -359,7 +367,7 @@ def _requests(access: dict[str, Any], agents: int) -> Finding:
     return _ok("requests", found)
 
 
-def _machine(machine: dict[str, Any], agents: int) -> Iterator[Finding]:
+def _machine(machine: dict[str, Any], agents: int, *, may_watch: bool) -> Iterator[Finding]:
     fewer = "run fewer at once with --max-workers"
     free, memory = machine["disk_free"], machine["memory"]
     yield _judge(
@@ -383,6 +391,9 @@ def _machine(machine: dict[str, Any], agents: int) -> Iterator[Finding]:
         f"raise the limit (ulimit -Hn), or {fewer}",
         "no limit" if limit is None else f"{limit:,} may be open",
     )
+    if machine["no_file_events"] and not may_watch:  # it was tried in a folder that may not be
+        yield _skipped("file events", _NO_REPOSITORY)
+        return
     yield _judge(
         "file events",
         machine["no_file_events"],

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .timeline import Timeline
 
+_ID = re.compile(r"orch-(local-)?(\d+)-")
 _LOCAL = re.compile(r"local[#-](\d+)")
 _NUMBER = re.compile(r"(?:#|[^/\s]+/[^/\s#]+#|https?://\S+/issues/)?(\d+)")
 
@@ -119,6 +120,27 @@ def find(root: Path, name: str | None) -> Orchestration:
         f"the latest are {names}" if names else "run one with: parallel-orchestrate plan.md"
     )
     raise error
+
+
+def issue_of(orchestration: str, source: str) -> str:
+    """What names an orchestration's issue to the command, in any folder of its repository.
+
+    That is no plan's path: it was true where the plan was run, and while there was such a file.
+
+    Args:
+        orchestration: Its id.
+        source: What it was started with.
+    """
+    label = _ID.match(orchestration)
+    if label is None or (label[1] is None and _NUMBER.fullmatch(source)):
+        return source
+    return f"{'local#' if label[1] else ''}{label[2]}"
+
+
+def latest(root: Path) -> set[str]:
+    """The ids of those that are their issue's latest, by the main worktree: no others go on."""
+    ones = sorted(known(root), key=lambda one: one.began)
+    return {one.id for one in {one.journal.parent: one for one in ones}.values()}
 
 
 def known(root: Path) -> list[Orchestration]:

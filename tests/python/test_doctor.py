@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -143,6 +144,11 @@ class TestRepository:
         assert "skipped: there is no repository" in line(done, "worktrees")
         assert line(done, "disk").startswith("✅")
 
+    def test_a_folder_that_is_not_there(self, local: Place) -> None:
+        done = local.run("doctor", "--repo", "nowhere")
+        says(done, 9, "repository", "not a git repository: nowhere", "--repo")
+        assert "skipped: there is no repository" in line(done, "file events")
+
     def test_a_bare_one(self, local: Place, tmp_path: Path) -> None:
         local.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
         says(local.run("doctor", cwd=tmp_path / "bare.git"), 9, "repository", "is bare")
@@ -220,8 +226,8 @@ class TestLeft:
         run.kill()
         run.wait()
         done = local.run("doctor")
-        says(done, 1, "runs", "has crashed", "go on with: parallel-orchestrate plan.md")
-        assert line(done, "runs").endswith("plan.md"), "its watcher has ended its agent"
+        says(done, 1, "runs", "has crashed", "go on with: parallel-orchestrate 'local#1'")
+        assert line(done, "runs").endswith("'local#1'"), "its watcher has ended its agent"
         (journal,) = local.runtime.glob("parallel/local-1/*.jsonl")
         (mark,) = set(re.findall(r'"engine":"([^"]+)"', journal.read_text(encoding="utf-8")))
         wait_for(lambda: not watchers(mark), "the dead run's watcher to be through", seconds=8)
@@ -233,6 +239,42 @@ class TestLeft:
                 assert is_alive(left.pid), "it is looked at, and not touched"
             finally:
                 left.kill()
+
+    def test_what_is_to_be_done_works_as_it_is_written(self, local: Place) -> None:
+        folder = local.root / "docs"
+        local.plan("Add a", name="docs/plan.md")
+        agent = local.agent(HANGS)
+        run = local.start("plan.md", "--agent", agent, "--output", "json", cwd=folder)
+        read_starts(run, 1)
+        run.kill()
+        run.wait()
+        (folder / "plan.md").unlink()
+        for cwd, repo in ((folder, ()), (local.root.parent, ("--repo", "shop"))):
+            remedy = line(local.run("doctor", *repo, cwd=cwd), "runs").split(" go on with: ")[1]
+            _, *arguments = shlex.split(remedy)
+            again = local.run(*arguments, "--dry-run", cwd=cwd)
+            assert "Parsed 1 sub-task from local#1" in again.out, again.err
+
+    def test_a_crashed_run_that_another_one_took_the_place_of(self, local: Place) -> None:
+        local.plan("Add a")
+        run = local.start("plan.md", "--agent", local.agent(HANGS), "--output", "json")
+        read_starts(run, 1)
+        run.kill()
+        run.wait()
+        assert local.run("doctor").code == 1
+        assert local.run("plan.md", "--new", "--agent", local.agent(WORKS)).code == 0
+        done = local.run("doctor")
+        assert (done.code, line(done, "runs")) == (0, "✅ runs: none was broken off")
+
+    def test_an_interrupted_run_goes_on_and_is_no_trouble(self, local: Place) -> None:
+        local.plan("Add a")
+        run = local.start("plan.md", "--agent", local.agent("sleep 60"), "--output", "json")
+        read_starts(run, 1)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=20) == 130
+        done = local.run("doctor")
+        assert done.code == 0
+        assert " was interrupted, and goes on with: parallel-orchestrate 'local#1'" in done.out
 
 
 class TestAgent:
@@ -396,7 +438,13 @@ FACTS: dict[str, Any] = {
 """A machine where all is well."""
 
 
-def judged(*path: str, value: Any, containment: str = "cgroup") -> tuple[int, list[Finding]]:
+LEFT = {"id": "orch-local-3-x", "source": "-", "state": "finished", "processes": [7, 8]}
+LATEST = frozenset({str(LEFT["id"])})
+
+
+def judged(
+    *path: str, value: Any, containment: str = "cgroup", latest: frozenset[str] = LATEST
+) -> tuple[int, list[Finding]]:
     """The exit code and what is not well, where one fact is another one."""
     facts = deepcopy(FACTS)
     place = facts
@@ -404,14 +452,13 @@ def judged(*path: str, value: Any, containment: str = "cgroup") -> tuple[int, li
         place = place[name]
     if path:
         place[path[-1]] = value
-    findings = diagnose(facts, containment)
+    findings = diagnose(facts, containment, set(latest), "the shop")
     return exit_code(findings), [one for one in findings if one.state not in {"ok", "skipped"}]
 
 
 ACCESS = ("github", "Ok", "standing", "Ok")
 ROOT = {"message": "refuses as root", "hint": "set IS_SANDBOX=1", "exit_code": 9}
 REFUSED = {"message": "octo/shop is archived", "hint": "unarchive it", "exit_code": 5}
-LEFT = {"id": "orch-local-3-x", "source": "-", "state": "finished", "processes": [7, 8]}
 
 
 class TestJudgement:
@@ -441,7 +488,7 @@ class TestJudgement:
                 [{**LEFT, "state": "crashed"}],
                 1,
                 "runs",
-                "parallel-orchestrate 'local#3', which ends them first",
+                "parallel-orchestrate 'local#3' --repo 'the shop', which ends them first",
             ),
         ],
     )
@@ -451,6 +498,20 @@ class TestJudgement:
         found, (finding,) = judged(*path, value=value)
         assert (found, finding.check) == (code, check)
         assert remedy in (finding.remedy or "")
+
+    @pytest.mark.parametrize("state", ["crashed", "interrupted"])
+    def test_of_a_run_that_another_one_took_the_place_of(self, state: str) -> None:
+        path = ("repository", "Ok", "orchestrations")
+        left = {**LEFT, "state": state}
+        code, (finding,) = judged(*path, value=[left], latest=frozenset())
+        assert (code, finding.remedy) == (1, "run: kill -9 7 8")
+        assert judged(*path, value=[{**left, "processes": []}], latest=frozenset()) == (0, [])
+
+    def test_of_worktrees_in_a_repository_that_was_named(self) -> None:
+        gone = {"path": "/gone", "exists": False, "locked": "", "branch": None, "task": None}
+        _, (finding,) = judged("repository", "Ok", "worktrees", value=[gone])
+        git = "git -C 'the shop' worktree"
+        assert finding.remedy == f"if it is gone for good, run: {git} unlock /gone && {git} prune"
 
     def test_of_containment_that_holds_nobody(self) -> None:
         code, (finding,) = judged(value=None, containment="none")

@@ -249,7 +249,7 @@ class TestTrouble:
         out, _ = watch.communicate(timeout=10)
         assert watch.returncode == 9
         assert "has not ended, and nobody works on it any more" in out
-        assert "hint: what it did is kept; go on with: parallel-orchestrate plan.md" in out
+        assert "hint: what it did is kept; go on with: parallel-orchestrate 'local#1'" in out
         refused(place.run("watch"), 9, "nobody works on it")
 
     def test_a_lock_whose_number_belongs_to_another_process_now_counts_for_nothing(

@@ -47,9 +47,11 @@ def command(*, as_json: bool, agent: str | None, max_workers: int | None, repo: 
     at how far containment reaches. It creates nothing, asks GitHub one thing, and no model.
     """
     import json  # noqa: PLC0415 - the help needs none of this
+    from pathlib import Path  # noqa: PLC0415 - as above
 
     from orchestration import _core  # noqa: PLC0415 - as above
     from orchestration.diagnosis import diagnose, exit_code  # noqa: PLC0415 - as above
+    from orchestration.watching import latest  # noqa: PLC0415 - as above
 
     from .console import Console, escaped  # noqa: PLC0415 - as above
 
@@ -58,7 +60,9 @@ def command(*, as_json: bool, agent: str | None, max_workers: int | None, repo: 
     console = Console("text")  # an error is told on standard error alone
     try:
         facts = json.loads(_core.examine(json.dumps(given)))
-        findings = diagnose(facts, _core.containment())
+        repository = facts["repository"].get("Ok")
+        known = latest(Path(repository["root"])) if repository else set()
+        findings = diagnose(facts, _core.containment(), known, repo)
         code = exit_code(findings)
         if as_json:
             checks = [_plain(finding) for finding in findings]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orchestration import _core
 from orchestration.events import Error, Event, OrchestrationFinished, PlanParsed
-from orchestration.watching import Orchestration, find
+from orchestration.watching import Orchestration, find, issue_of
 
 from .console import Console
 
@@ -156,7 +156,6 @@ class _Watch:
 
 def _orphaned(orchestration: Orchestration, source: str) -> _core.EngineError:
     error = _core.EngineError(f"{orchestration.id} has not ended, and nobody works on it any more")
-    if source in {"", "-"}:  # what was on standard input is known as an issue
-        source = orchestration.journal.parent.name.replace("local-", "local#")
-    error.hint = f"what it did is kept; go on with: parallel-orchestrate {shlex.quote(source)}"
+    issue = shlex.quote(issue_of(orchestration.id, source))
+    error.hint = f"what it did is kept; go on with: parallel-orchestrate {issue}"
     return error
