@@ -123,6 +123,17 @@ class Failure(Record):
     timed_out: bool
     """Whether a time limit ended it."""
 
+    @property
+    def label(self) -> str:
+        """The type in words, as lines and tables have it: ``Test timeout``."""
+        return label_of(self.error)
+
+
+def label_of(error: str) -> str:
+    """A type of failure in words: ``TEST_TIMEOUT`` as ``Test timeout``."""
+    words = {"API_ERROR": "API error", "UNKNOWN": "Unknown error"}
+    return words.get(error, error.replace("_", " ").capitalize())
+
 
 @dataclass(frozen=True)
 class PlanParsed(Event):

@@ -201,6 +201,16 @@ class TestDrawing:
         assert rows[:3] == ["x", "x", "x"]
         assert sum("at work" in row for row in rows) == 1
 
+    def test_a_failure_has_the_words_of_its_line(self) -> None:
+        stage = Stage(120, 24)
+        five(stage)
+        for agent, error in ((3, "UNKNOWN"), (4, "API_ERROR")):
+            failure = events.Failure("implementation", error, "why", timed_out=False)
+            finish(stage, agent, failure=failure)
+        shown = stage.draw()
+        assert "  Unknown error  " in shown
+        assert "  API error  " in shown
+
     def test_what_earlier_attempts_used_is_counted(self) -> None:
         stage = Stage(120, 24)
         five(stage)

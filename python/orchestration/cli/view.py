@@ -197,7 +197,7 @@ class View:
             task.percent = 100
             task.stage = "" if event.pr_number is None else f"PR #{event.pr_number}"
         elif event.failure is not None:
-            task.stage = event.failure.error.replace("_", " ").capitalize()
+            task.stage = event.failure.label
 
     def _resume(self, time: float, again: set[int]) -> None:
         """What a dead program was doing is under way no more."""
