@@ -111,6 +111,13 @@ class TestLog:
             assert "agent-1, agent-2" in done.err
         refused(ran.run("logs", "1", "--issue", "local#9"), 64, "no orchestration of local#9")
 
+    def test_one_that_somebody_removed_is_gone(self, ran: Place) -> None:
+        next(ran.runtime.glob("logs/*/agent-1.log")).unlink()
+        for arguments in (("logs", "1"), ("logs", "1", "--follow")):
+            done = ran.run(*arguments)
+            refused(done, 9, "the log of agent-1 of orch-local-1-", "is gone", "agent-1.log")
+            assert "parallel-orchestrate status orch-local-1-" in done.err
+
 
 class TestFollowing:
     def test_it_goes_on_until_the_task_has_ended(self, place: Place) -> None:

@@ -38,6 +38,7 @@ def tail(agent: str, *, issue: str | None, repo: str, follow: bool, raw: bool) -
         show = _show_bytes if raw else _Lines(console).show
         _read(path, show, lambda: follow and not run.has_ended(number))
         if not path.exists():
+            run.refuse_gone(number, path)
             console.note(f"agent-{number} of {run.id} has printed nothing yet")
     except BrokenPipeError:  # whoever read it has seen enough
         console.abandon()
@@ -69,6 +70,19 @@ class _Followed:
         error = _core.UsageError(f"no agent {escaped(agent)} in {self.id}")
         error.hint = f"its agents are {', '.join(f'agent-{known}' for known in self._view.tasks)}"
         raise error
+
+    def refuse_gone(self, agent: int, path: Path) -> None:
+        """Refuses a log that is not there although its agent is through.
+
+        Raises:
+            EngineError: it has been removed.
+        """
+        if self._view.tasks[agent].attempt and self.has_ended(agent):
+            error = _core.EngineError(f"the log of agent-{agent} of {self.id} is gone: {path}")
+            error.hint = (
+                f"somebody removed it; what came of it says: parallel-orchestrate status {self.id}"
+            )
+            raise error
 
     def has_ended(self, agent: int) -> bool:
         """Whether its task has, or the whole, or nobody works on it any more."""
