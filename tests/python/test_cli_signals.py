@@ -108,6 +108,16 @@ class TestSignals:
         assert "error: cannot write to standard output: No space left" in err
         assert "Traceback" not in err
 
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+    @pytest.mark.parametrize("verb", [("completion", "zsh"), ("logs", "1", "--raw"), ("doctor",)])
+    def test_the_same_for_what_is_only_shown(self, place: Place, verb: tuple[str, ...]) -> None:
+        assert place.run(place.plan("Add a"), "--agent", place.agent(WORKS)).code == 0
+        with Path("/dev/full").open("w") as full:
+            command = place.start(*verb, stdout=full.fileno())
+        _, err = command.communicate(timeout=20)
+        assert (command.returncode, err.count("\n")) == (9, 2), err
+        assert err.startswith("error: cannot write to standard output: No space left")
+
     def test_what_nobody_foresaw_is_no_partial_success(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

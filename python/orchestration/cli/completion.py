@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .console import discard_output
+from .console import Console, discard_output, engine_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,7 +73,13 @@ def command(*, shell: str) -> int:
     script = BASH if shell == "bash" else kind.source_template
     if shell == "zsh":  # its first line names the program
         script = script.replace("\n", f"\n{ZSH}\n", 1)
-    click.echo(script % asker.source_vars())
+    console = Console("text")
+    try:
+        console.lines([script % asker.source_vars()])
+    except BrokenPipeError:  # whoever read it has seen enough
+        console.abandon()
+    except engine_error() as error:
+        return console.refuse(error)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Literal, TextIO
+    from typing import IO, AnyStr, Literal, TextIO
 
     from orchestration._core import OrchestrationError
     from orchestration.events import Event
@@ -63,6 +63,16 @@ class Console:
         elif text := "".join(f"{line}\n" for line in lines):
             self._put(self._live.above(text))
             self.refresh()
+
+    def bytes(self, data: bytes) -> None:
+        """Writes bytes to standard output, as they are.
+
+        Raises:
+            BrokenPipeError: as :meth:`lines` does.
+            EngineError: as :meth:`lines` does.
+        """
+        if not self.closed:
+            self._write(sys.stdout.buffer, data)
 
     def event(self, event: Event, line: str | None = None) -> None:
         """Writes an event to standard output, as it came where ``line`` is given.
@@ -159,7 +169,7 @@ class Console:
             return
         try:
             self._put(self._live.leave())
-        except (BrokenPipeError, _engine_error()):
+        except (BrokenPipeError, engine_error()):
             self.abandon()
         self._live = None
         while self._said:
@@ -212,16 +222,19 @@ class Console:
             )
             try:
                 self.event(event)
-            except (BrokenPipeError, _engine_error()):
+            except (BrokenPipeError, engine_error()):
                 self.abandon()
         return exit_code
 
     def _put(self, text: str) -> None:
-        if self.closed or not text:
+        self._write(sys.stdout, text)
+
+    def _write(self, stream: IO[AnyStr], data: AnyStr) -> None:
+        if self.closed or not data:
             return
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            stream.write(data)
+            stream.flush()
         except BrokenPipeError:
             raise
         except OSError as problem:
@@ -235,14 +248,15 @@ def now() -> str:
     return stamp.replace("+00:00", "Z")
 
 
-def _engine_error() -> type[OrchestrationError]:
+def engine_error() -> type[OrchestrationError]:
+    """What :class:`Console` raises, for an ``except`` that loads no engine before it is needed."""
     from orchestration._core import EngineError  # noqa: PLC0415 - the help needs no engine
 
     return EngineError
 
 
 def _cannot_write(problem: OSError) -> OrchestrationError:
-    error = _engine_error()(f"cannot write to standard output: {problem.strerror}")
+    error = engine_error()(f"cannot write to standard output: {problem.strerror}")
     error.hint = "check the free space of its disk"
     return error
 

@@ -35,7 +35,7 @@ def tail(agent: str, *, issue: str | None, repo: str, follow: bool, raw: bool) -
         run = _Followed(find(root, issue))
         number = run.number(agent)
         path = root / ".claude" / "runtime" / "logs" / run.id / f"agent-{number}.log"
-        show = _show_bytes if raw else _Lines(console).show
+        show = console.bytes if raw else _Lines(console).show
         _read(path, show, lambda: follow and not run.has_ended(number))
         if not path.exists():
             run.refuse_gone(number, path)
@@ -148,8 +148,3 @@ class _Lines:
         shown = [self._guard(said) for text in texts for said in transcribe(text)]
         if shown:  # written at once: each by itself costs more than reading it
             self._console.lines(["\n".join(shown)])
-
-
-def _show_bytes(piece: bytes) -> None:
-    sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
