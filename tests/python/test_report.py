@@ -52,8 +52,8 @@ def test_a_run_becomes_a_page_whose_links_lead_somewhere(place):
     assert told.peak == context["peak_concurrency"]
     assert [task.lines_of_code for task in told.tasks] == [1, 0]
 
-    bad = place.run("report", "--output", "/nowhere/x.html")
-    refused(bad, 9, "cannot write", "/nowhere/x.html")
+    for nowhere in ("/nowhere/x.html", str(place.root / "plan.md/x.html")):
+        refused(place.run("report", "--output", nowhere), 9, "cannot write", nowhere)
     refused(place.run("report", "local#9"), 64, "no orchestration of local#9")
     refused(place.run("report", "--json", "--open"), 64, "--json")
 

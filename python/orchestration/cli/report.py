@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +109,8 @@ def _write(path: Path, page: str) -> None:
     except OSError as problem:
         from orchestration._core import EngineError  # noqa: PLC0415 - as above
 
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be made there cannot be removed either
+            draft.unlink()
         error = EngineError(f"cannot write {path}: {problem.strerror}")
         error.hint = "name another place with --output"
         raise error from problem
