@@ -15,6 +15,7 @@ from support import wait_for
 
 from orchestration import EngineError
 from orchestration._core import Journal
+from orchestration.watching import issue_of
 
 SLEEPS = "cat >/dev/null; exec sleep 600"
 
@@ -234,6 +235,23 @@ class TestWhichOne:
         refused(place.run("watch", "--for", "-1"), 64, "--for")
         refused(place.run("watch", "--for", "nan"), 64, "--for")
         refused(place.run("watch", cwd=place.root.parent), 9, "not a git repository")
+
+
+@pytest.mark.parametrize(
+    ("orchestration", "source", "issue"),
+    [
+        ("orch-local-3-20260101-1200", "docs/plan.md", "local#3"),
+        ("orch-local-3-20260101-1200", "-", "local#3"),
+        ("orch-12-20260101-1200", "plan.md", "12"),
+        ("orch-12-20260101-1200", "12", "12"),
+        ("orch-12-20260101-1200", "octo/shop#12", "octo/shop#12"),
+        ("orch-12-20260101-1200", "https://github.com/octo/shop/issues/12", None),
+    ],
+)
+def test_what_names_an_issue_does_so_in_every_folder(
+    orchestration: str, source: str, issue: str | None
+) -> None:
+    assert issue_of(orchestration, source) == (issue or source)
 
 
 class TestTrouble:
