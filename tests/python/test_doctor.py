@@ -278,6 +278,12 @@ class TestLeft:
 
 
 class TestAgent:
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root is refused")
+    def test_root_in_a_mode_that_claude_code_refuses_it(self, local: Place) -> None:
+        del local.environment["IS_SANDBOX"]
+        says(local.run("doctor"), 9, "agent", "as root", "another mode with --permission-mode")
+        assert local.run("doctor", "--permission-mode", "acceptEdits").code == 0
+
     def test_a_missing_one(self, local: Place) -> None:
         done = local.run("doctor", "--agent", "no-such-agent --fast")
         says(done, 9, "agent", "no-such-agent was not found", "--agent")

@@ -38,8 +38,16 @@ MARKS = {"ok": "✅", "warning": "⚠️ ", "error": "❌", "skipped": "⏭️ "
     type=int,
     help="How many are to be at work at once, as for a run.",
 )
+@click.option("--permission-mode", metavar="MODE", help="In which mode, as for a run.")
 @click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
-def command(*, as_json: bool, agent: str | None, max_workers: int | None, repo: str) -> int:
+def command(
+    *,
+    as_json: bool,
+    agent: str | None,
+    max_workers: int | None,
+    permission_mode: str | None,
+    repo: str,
+) -> int:
     """Check whether everything is there that a run needs, and say what to do where it is not.
 
     It looks at git, the repository with its worktrees, what dead runs left, the agent and its
@@ -55,7 +63,12 @@ def command(*, as_json: bool, agent: str | None, max_workers: int | None, repo: 
 
     from .console import Console, escaped  # noqa: PLC0415 - as above
 
-    options = {"repo": repo, "agent": agent, "max_workers": max_workers}
+    options = {
+        "repo": repo,
+        "agent": agent,
+        "max_workers": max_workers,
+        "permission_mode": permission_mode,
+    }
     given = {name: value for name, value in options.items() if value is not None}
     console = Console("text")  # an error is told on standard error alone
     try:
