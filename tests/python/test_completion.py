@@ -50,6 +50,13 @@ class TestOffers:
         assert offered(ran, "logs", "agent-2", "--issue", "l") == ["local#1"]
         assert offered(ran, "logs", "--issue", "local#9", "") == []
 
+    def test_values_of_options_are_offered(self, place: Place) -> None:
+        for verb in (verb for verb in VERBS if verb not in {"completion", "demo"}):
+            assert offered(place, verb, "--repo", "do") == ["do"], "what begins so, by the shell"
+        assert offered(place, "plan.md", "--repo", "do") == ["do"]
+        assert offered(place, "plan.md", "--agent", "") == ["amplifier", "claude", "copilot"]
+        assert offered(place, "doctor", "--agent", "co") == ["copilot"]
+
     def test_outside_a_repository_nothing_is_wrong(self, place: Place) -> None:
         shutil.rmtree(place.root / ".git")
         assert offered(place, "watch", "") == []
@@ -99,6 +106,7 @@ def test_a_real_shell_completes_with_tab(shell: Terminal) -> None:
         (f"{WORD} compl\t", "completion"),
         ("b\t", "bash"),
         (f"\x15{WORD} REA\t", "README.md"),
+        (f"\x15{WORD} doctor --repo .gi\t", "doctor --repo .git/"),
     ):
         line = f"{WORD} {completed}" if WORD in typed else f"{line} {completed}"
         shell.type(typed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .completion import issues
+from .completion import issues, repo_option
 
 EPILOG = """\b
 Examples:
@@ -28,7 +28,7 @@ Exit codes:
 @click.option(
     "--wait/--no-wait", default=True, help="Wait until it has ended (yes), or only until it knows."
 )
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(*, issue: str | None, now: bool, wait: bool, repo: str) -> int:
     """Stop a running orchestration, as Ctrl-C in its terminal would; once more kills its agents.
 

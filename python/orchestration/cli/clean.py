@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .completion import issues
+from .completion import issues, repo_option
 
 EPILOG = """\b
 Examples:
@@ -24,7 +24,7 @@ Exit codes:
 )
 @click.argument("issue", required=False, shell_complete=issues)
 @click.option("--dry-run", is_flag=True, help="Only say what would go; remove nothing.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(*, issue: str | None, dry_run: bool, repo: str) -> int:
     """Remove the worktrees and branches of tasks that are over, where nothing is lost by it.
 

@@ -33,20 +33,20 @@ Set it up, for new shells:
 
 BASH = """\
 %(complete_func)s() {
-    local IFS=$'\\n' line files
+    local IFS=$'\\n' line files=()
     COMPREPLY=()
     for line in $(env COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD \\
         %(complete_var)s=bash_complete "$1"); do
         case $line in
             plain,*) COMPREPLY+=("${line#*,}") ;;
-            file,*)
-                files=($(compgen -f -- "${line#*,}"))
-                if ((${#files[@]})); then
-                    compopt -o filenames
-                    COMPREPLY+=("${files[@]}")
-                fi ;;
+            dir,*) files+=($(compgen -d -- "${line#*,}")) ;;
+            file,*) files+=($(compgen -f -- "${line#*,}")) ;;
         esac
     done
+    if ((${#files[@]})); then
+        compopt -o filenames
+        COMPREPLY+=("${files[@]}")
+    fi
 }
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
@@ -130,6 +130,25 @@ def sources(
     return [*issues(context, parameter, incomplete), CompletionItem(incomplete, type="file")]
 
 
+def folders(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Folders of the disk."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def programs(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The agents that have a name of their own."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+    names = ("amplifier", "claude", "copilot")
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
 def issues(
     context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
@@ -177,3 +196,13 @@ def _known(context: click.Context) -> list[Orchestration]:
 
 def _repo(context: click.Context) -> str:
     return context.params.get("repo") or "."
+
+
+repo_option = click.option(
+    "--repo",
+    metavar="PATH",
+    default=".",
+    shell_complete=folders,
+    help="Any folder of the repository (.).",
+)
+"""The option of all verbs that look at one repository."""

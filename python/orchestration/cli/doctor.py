@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import programs, repo_option
+
 if TYPE_CHECKING:
     from orchestration.diagnosis import Finding
 
@@ -29,7 +31,12 @@ MARKS = {"ok": "✅", "warning": "⚠️ ", "error": "❌", "skipped": "⏭️ "
     epilog=EPILOG,
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--agent", metavar="NAME|COMMAND", help="The agent that is meant, as for a run.")
+@click.option(
+    "--agent",
+    metavar="NAME|COMMAND",
+    shell_complete=programs,
+    help="The agent that is meant, as for a run.",
+)
 @click.option(
     "--max-workers",
     "--agents",
@@ -39,7 +46,7 @@ MARKS = {"ok": "✅", "warning": "⚠️ ", "error": "❌", "skipped": "⏭️ "
     help="How many are to be at work at once, as for a run.",
 )
 @click.option("--permission-mode", metavar="MODE", help="In which mode, as for a run.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(
     *,
     as_json: bool,

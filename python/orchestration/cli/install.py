@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .completion import folders
 from .console import Console
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ Exit codes:
 @click.option("--undo", is_flag=True, help="With --amplihack: bring back what was replaced.")
 @click.option("--check", is_flag=True, help="Change nothing; show what differs.")
 @click.option("--force", is_flag=True, help="Write over files that somebody changed.")
-@click.option("--repo", metavar="PATH", help="Any folder of the repository (.).")
+@click.option(
+    "--repo", metavar="PATH", shell_complete=folders, help="Any folder of the repository (.)."
+)
 def command(**options: object) -> int:
     """Install the slash command /amplihack:parallel-orchestrate for Claude Code.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .completion import agents, issues
+from .completion import agents, issues, repo_option
 
 EPILOG = """\b
 Examples:
@@ -31,7 +31,7 @@ Exit codes:
     help="Of this issue's latest orchestration, or of the one with this id.",
 )
 @click.option("--raw", is_flag=True, help="Every byte as it is, also on a terminal.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(*, agent: str, follow: bool, issue: str | None, raw: bool, repo: str) -> int:
     """Show what an agent has printed.
 

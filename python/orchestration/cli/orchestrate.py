@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import click
 
-from .completion import sources
+from .completion import folders, programs, sources
 
 EPILOG = """\b
 Verbs:
@@ -76,6 +76,7 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 @click.option(
     "--agent",
     metavar="NAME|COMMAND",
+    shell_complete=programs,
     help="claude, copilot, amplifier, or a command line that reads its prompt on standard input.",
 )
 @click.option("--model", metavar="NAME", help="The model, for agents that know models.")
@@ -103,7 +104,9 @@ def _show_version(context: click.Context, _: click.Parameter, value: bool) -> No
 @click.option(
     "--verify", metavar="COMMAND", help="Must pass in a worktree before its change request."
 )
-@click.option("--repo", metavar="PATH", help="Any folder of the repository (.).")
+@click.option(
+    "--repo", metavar="PATH", shell_complete=folders, help="Any folder of the repository (.)."
+)
 @click.option(
     "--base",
     metavar="BRANCH",

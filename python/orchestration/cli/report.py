@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .completion import issues
+from .completion import issues, repo_option
 
 if TYPE_CHECKING:
     from orchestration.timeline import Timeline
@@ -45,7 +45,7 @@ Exit codes:
     help="Where to write it (report.html, in the folder of the issue).",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a page.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(*, issue: str | None, show: bool, output: Path | None, as_json: bool, repo: str) -> int:
     """Write an orchestration as one page of HTML, and print its path.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .completion import issues
+from .completion import issues, repo_option
 
 EPILOG = """\b
 Examples:
@@ -24,7 +24,7 @@ Exit codes:
 )
 @click.argument("issue", required=False, shell_complete=issues)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 def command(*, issue: str | None, as_json: bool, repo: str) -> int:
     """Show how an orchestration stands: what each task is at, and what to do next.
 

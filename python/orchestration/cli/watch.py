@@ -6,7 +6,7 @@ from typing import Literal
 
 import click
 
-from .completion import issues
+from .completion import issues, repo_option
 
 EPILOG = """\b
 Examples:
@@ -29,7 +29,7 @@ Exit codes:
 @click.argument("issue", required=False, shell_complete=issues)
 @click.option("--for", "seconds", type=float, metavar="SECONDS", help="Return after that time.")
 @click.option("--all", "everything", is_flag=True, help="From the beginning, seen or not.")
-@click.option("--repo", metavar="PATH", default=".", help="Any folder of the repository (.).")
+@repo_option
 @click.option(
     "--output",
     type=click.Choice(["text", "json"]),
