@@ -150,6 +150,13 @@ def test_the_confidence_sinks_with_those_who_fail(failing, stated, confidence):
     assert _confidence(ended(stated), rounds(*failing)) == confidence
 
 
+def test_who_says_nothing_has_not_answered():
+    assert _confidence(ended("\n"), rounds()) == "LOW"
+    held = rounds()
+    held[0]["results"]["security"] = ended(" \n")
+    assert _confidence(ended("who knows"), held) == "MEDIUM"
+
+
 def test_without_a_synthesis_there_is_no_success_and_little_confidence(script, run):
     script.part("sum", "You have listened", "## Confidence Level\nHIGH", exits=2)
     script.part("anyone", "", "so be it")

@@ -366,6 +366,12 @@ def test_experts_of_one_field_are_told_apart(script, run):
     ]
 
 
+def test_an_expert_is_named_after_the_domain_as_it_is_written(script, run):
+    script.part("ux", field("UI/UX"), answer("APPROVE"))
+    (review,) = run(experts=[{"domain": "UI/UX", "focus": "who stumbles"}])["reviews"]
+    assert (review.expert_id, review.domain) == ("UI/UX-expert", "UI/UX")
+
+
 def test_what_is_wrong_is_refused_before_anything_starts(script, run, tmp_path):
     with pytest.raises(ValueError, match="Invalid aggregation_method 'lottery'"):
         run(aggregation_method="lottery")

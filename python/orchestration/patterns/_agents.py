@@ -34,18 +34,25 @@ def in_order(
 def labels(names: Iterable[str]) -> list[str]:
     """Return names that are fit for files and differ from each other, ordinary ones unchanged.
 
-    A name that comes again gets ``_2``, ``_3`` and so on, so that no two agents share a log.
+    No two agents share a log then.
     """
+    return distinct(
+        _UNFIT.sub("-", name).encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore")
+        for name in names
+    )
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return names of which one that comes again has ``_2``, ``_3`` and so on behind it."""
     seen: Counter[str] = Counter()
     found = []
     for name in names:
-        fit = _UNFIT.sub("-", name).encode(errors="replace")[:_LONGEST_NAME].decode(errors="ignore")
-        label = fit
-        while label in seen:
-            seen[fit] += 1
-            label = f"{fit}_{seen[fit]}"
-        seen[label] += 1
-        found.append(label)
+        own = name
+        while own in seen:
+            seen[name] += 1
+            own = f"{name}_{seen[name]}"
+        seen[own] += 1
+        found.append(own)
     return found
 
 

@@ -24,7 +24,8 @@ _SCORE = re.compile(
 )
 _NUMBER = re.compile(
     r"(?<![\w.,])(?P<value>[-+]?(?:\d+(?:[.,]\d+)?|\.\d+))"
-    r"(?:\s*(?P<percent>%)|\s*/\s*(?P<of>\d+(?:\.\d+)?))?(?!\w)"
+    r"(?:\s*(?P<percent>%|per\s?cent\b)|\s*(?:/|\bout of\b)\s*(?P<of>\d+(?:\.\d+)?))?(?!\w)",
+    re.IGNORECASE,
 )
 
 _NEGATION = re.compile(
@@ -95,7 +96,7 @@ def scores(text: str, title: str) -> dict[str, float]:
 
 
 def number(text: str) -> float | None:
-    """Return the first number of a text; ``85%`` and ``17/20`` are 0.85."""
+    """Return the first number of a text; ``85%``, ``85 percent`` and ``17/20`` are 0.85."""
     match = _NUMBER.search(text)
     if match is None:
         return None

@@ -87,7 +87,7 @@ def run_debate(
         - ``confidence``: ``HIGH``, ``MEDIUM`` or ``LOW``; ``NONE`` without a synthesis. It is what
           the facilitator states, and where that cannot be read, ``HIGH`` if every agent answered,
           else ``MEDIUM``. It is ``LOW`` where the facilitator or more than half of the agents
-          failed, whatever is stated.
+          failed or said nothing, whatever is stated.
         - ``session_id``: the session, whose folder holds the logs.
         - ``success``: whether the facilitator succeeded.
 
@@ -169,13 +169,18 @@ def _last_words(held: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def _confidence(synthesis: ProcessResult, held: Sequence[Mapping[str, Any]]) -> str:
     results = [result for past in held for result in past["results"].values()]
-    answered = sum(result.exit_code == 0 for result in results)
-    if synthesis.exit_code != 0 or 2 * answered < len(results):
+    answered = sum(map(_answered, results))
+    if not _answered(synthesis) or 2 * answered < len(results):
         return "LOW"
     stated = section(synthesis.output, "Confidence Level") or section(
         synthesis.output, "Confidence"
     )
     return pick(stated, _LEVELS) or ("HIGH" if answered == len(results) else "MEDIUM")
+
+
+def _answered(result: ProcessResult) -> bool:
+    """Whether an agent ended well and said anything: an empty answer is nobody's opinion."""
+    return result.exit_code == 0 and bool(result.output) and not result.output.isspace()
 
 
 def _opening(question: str, profile: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from orchestration.claude_process import ProcessResult
 from orchestration.execution import run_parallel
 from orchestration.session import OrchestratorSession
 
-from ._agents import fenced, in_order, labels
+from ._agents import distinct, fenced, in_order, labels
 from ._reading import list_items as _extract_list_items
 from ._reading import number, pick
 from ._reading import scores as _extract_scores
@@ -59,7 +59,8 @@ class ExpertReview:
     """One expert's review and vote.
 
     Attributes:
-        expert_id: Who it was: the domain and ``-expert``.
+        expert_id: Who it was: the domain and ``-expert``; ``_2`` and so on stand between them
+            where a domain comes again.
         domain: What the expert looked at.
         analysis: The review itself.
         strengths: What speaks for the solution, one sentence each.
@@ -301,11 +302,12 @@ def run_expert_panel(
     ]
     reviews = []
     results = in_order(processes, run_parallel(processes))
-    for name, expert, result in zip(names, experts, results, strict=False):
+    domains = [expert["domain"] for expert in experts]
+    for domain, name, result in zip(domains, distinct(domains), results, strict=False):
         if result.exit_code != 0:
             session.log(f"{name}: no review (exit code {result.exit_code})", level="WARNING")
             continue
-        review = _read(f"{name}-expert", expert["domain"], result)
+        review = _read(f"{name}-expert", domain, result)
         session.log(f"{name}: {review.vote.value}, confidence {review.confidence:.2f}")
         reviews.append(review)
 
