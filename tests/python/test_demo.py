@@ -109,7 +109,7 @@ def test_it_ends_well_although_one_agent_fails(shown: subprocess.CompletedProces
     assert "🎉 4/5 agents succeeded!" in shown.stdout
     assert "❌ Agent-5 failed" in shown.stdout
     assert "📋 Created diagnostic issue" in shown.stdout
-    assert "The exit code is 1" in shown.stdout
+    assert "The exit code of this run is 1" in shown.stdout
 
 
 def test_it_says_first_that_no_model_is_at_work(shown: subprocess.CompletedProcess[str]) -> None:

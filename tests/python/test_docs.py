@@ -10,7 +10,7 @@ import pytest
 from documents import PAGES, README, ROOT, RUN, Reader, blocks, is_shown
 from tests.support.github import FakeGitHub
 
-from orchestration.cli import VERBS, orchestrate
+from orchestration.cli import PROGRAM, VERBS, orchestrate
 from orchestration.demo import HERE, build
 
 PROSE = sorted({*PAGES, *ROOT.glob("*.md")})
@@ -33,6 +33,7 @@ NOT_RUN = {
     "tuning.md": ["what it finds depends on the machine"],
     "tutorial.md": [
         "it is as slow as agents are, and has tests of its own",
+        "the tests begin in it",
         "a script makes the same mistake again",
         "github.md shows it against a GitHub of its own",
     ],
@@ -183,6 +184,11 @@ def test_the_documents_name_options_that_exist():
     assert len(existing) > 30
     for page in PAGES:
         assert options(page.read_text(encoding="utf-8")) - FOREIGN - existing == set(), page.name
+
+
+def test_the_help_of_the_command_lists_every_verb():
+    listed = re.findall(rf"^  {PROGRAM} ([a-z]+)  +\S", orchestrate.EPILOG, re.MULTILINE)
+    assert listed == sorted(VERBS)
 
 
 def options(text):

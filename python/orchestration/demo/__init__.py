@@ -106,8 +106,8 @@ def _forget_settings() -> None:
 def _explain(report: Report) -> None:
     _say(
         "",
-        f"The exit code is {report.exit_code}: {report.successful} of {report.total_sub_tasks}"
-        " succeeded, which is at or above the threshold of 80%.",
+        f"The exit code of this run is {report.exit_code}: {report.successful} of"
+        f" {report.total_sub_tasks} succeeded, which is at or above the threshold of 80%.",
         "It would be 0 if all had succeeded, and 2 below the threshold.",
     )
 
