@@ -65,6 +65,28 @@ def test_each_agent_commits_its_work_and_one_of_them_a_bug(
     assert run_tests(repository) == (1 if path == "shop/prices.py" else 0)
 
 
+@pytest.mark.parametrize("path", ["shop/receipt.py", "shop/prices.py"])
+def test_an_agent_that_is_started_again_finds_its_work_done(
+    repository: Path, tmp_path: Path, path: str
+) -> None:
+    heads = []
+    for _ in range(2):
+        subprocess.run(
+            [sys.executable, "-I", str(AGENT), "0"],
+            input=f"Work on `{path}`.",
+            cwd=repository,
+            env=environment(tmp_path) | {"STATUS_FILE": str(tmp_path / "status.json")},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        command = ["git", "rev-list", "--count", "HEAD"]
+        heads.append(
+            subprocess.run(command, cwd=repository, capture_output=True, check=True).stdout
+        )
+    assert heads == [b"2\n", b"2\n"]
+
+
 def test_an_agent_refuses_what_it_does_not_know(repository: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-I", str(AGENT), "0"],

@@ -157,9 +157,11 @@ def report(stage: str, percent: int) -> None:
 
 
 def apply(edit: Edit) -> None:
-    """Edits the file of the task, and adds a test."""
+    """Edits the file of the task, and adds a test; a retry finds both done."""
     file = Path(edit.path)
     before = file.read_text(encoding="utf-8") if file.exists() else ""
+    if (edit.text or edit.replace[1]) in before:
+        return
     after = before.replace(*edit.replace) if all(edit.replace) else before
     file.write_text(after + edit.text, encoding="utf-8")
     if edit.test:
@@ -173,10 +175,11 @@ def apply(edit: Edit) -> None:
 
 
 def commit(edit: Edit) -> None:
-    """Commits everything."""
+    """Commits everything, if there is anything."""
     subprocess.run(["git", "add", "--all"], check=True)
-    message = f"Work on {edit.path}"
-    subprocess.run(["git", "commit", "--quiet", f"--message={message}"], check=True)
+    if subprocess.run(["git", "diff", "--cached", "--quiet"], check=False).returncode != 0:
+        message = f"Work on {edit.path}"
+        subprocess.run(["git", "commit", "--quiet", f"--message={message}"], check=True)
 
 
 if __name__ == "__main__":
