@@ -20,7 +20,7 @@ FOREIGN = {
     *("--allow-all-tools", "--dangerously-skip-permissions"),  # of agents
     *("--output-format", "--verbose", "--session-id", "--max-budget-usd", "--resume"),
     *("--oneline", "--user", "--scope", "--quiet", "--message", "--short", "--heads", "--list"),
-    *("--stat", "--format", "--fast"),
+    *("--stat", "--format", "--fast", "--sandbox", "--approval-mode", "--global"),
 }
 """Options of other programs that the documents name."""
 
