@@ -43,6 +43,8 @@ class Budget:
 
 def main() -> int:
     """Runs the plan that is named on the command line."""
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     source, tokens = sys.argv[1], int(sys.argv[2])
     try:
         report = orchestrate(source, yes=True, on_event=Budget(tokens))

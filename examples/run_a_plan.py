@@ -24,6 +24,8 @@ def show(event: Event) -> None:
 
 def main() -> int:
     """Runs the plan that is named on the command line."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     source = sys.argv[1]
     agent = sys.argv[2] if len(sys.argv) > 2 else None
     try:

@@ -14,6 +14,8 @@ from orchestration.events import TaskFinished
 
 async def main() -> None:
     """Runs the plan that is named on the command line."""
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     agent = sys.argv[2] if len(sys.argv) > 2 else None
     async with stream(sys.argv[1], agent=agent, yes=True) as events:
         async for event in events:

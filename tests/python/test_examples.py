@@ -87,6 +87,18 @@ def place(tmp_path):
     return place
 
 
+@pytest.mark.parametrize(
+    "name", ["run_a_plan.py", "stop_at_the_first_failure.py", "keep_a_budget.py"]
+)
+def test_what_needs_a_plan_says_so(name):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"python examples/{name} plan.md" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_side_by_side_prints_every_answer(place):
     done = place.run(sys.executable, EXAMPLES / "side_by_side.py")
     assert done.returncode == 0, done.stderr
