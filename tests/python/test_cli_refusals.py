@@ -16,6 +16,14 @@ class TestBadInput:
     def test_a_missing_plan(self, place: Place) -> None:
         refused(place.run("missing.md"), 64, "missing.md")
 
+    def test_a_verb_with_a_slip_of_the_pen(self, place: Place) -> None:
+        done = place.run("statu", "--json")
+        refused(done, 64, "statu is neither a verb nor a plan")
+        assert "(Did you mean 'status'?)" in done.err
+        refused(place.run("spring"), 64, "plan file not found")
+        (place.root / "statu").write_text("- [ ] Add a\n", encoding="utf-8")
+        assert place.run("statu", "--dry-run", "--agent", place.agent(WORKS)).code == 0
+
     def test_a_plan_that_is_no_text(self, place: Place) -> None:
         (place.root / "plan.md").write_bytes(b"- [ ] \xff\xfe\n")
         refused(place.run("plan.md"), 64, "plan.md")

@@ -70,6 +70,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if args and args[0] in VERBS:
         command, name, rest = VERBS[args[0]], f"{PROGRAM} {args[0]}", args[1:]
     try:
+        _refuse_a_slip(args)
         return int(command.main(rest, prog_name=name, standalone_mode=False, obj=args) or 0)
     except click.UsageError as error:
         console = Console("json" if _asks_for_json(args) else "text")
@@ -82,6 +83,18 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - Python's own exit code means a partial success here
         traceback.print_exc()
         return SYSTEM_ERROR
+
+
+def _refuse_a_slip(args: Sequence[str]) -> None:
+    """A bare word that names no file and is almost a verb is no plan that is missing."""
+    word = args[0] if args else ""
+    if word in VERBS or not word.isalpha() or os.path.lexists(word):
+        return
+    from difflib import get_close_matches  # noqa: PLC0415 - the help needs it as little
+
+    for meant in get_close_matches(word, VERBS, n=1, cutoff=0.75):
+        message = f"{word} is neither a verb nor a plan. (Did you mean {meant!r}?)"
+        raise click.UsageError(message)
 
 
 def _asks_for_json(args: Sequence[str]) -> bool:
