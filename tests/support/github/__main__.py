@@ -3,6 +3,7 @@
 # ruff: noqa: T201 - it talks to people
 
 import argparse
+import shlex
 import signal
 import sys
 import tempfile
@@ -71,12 +72,15 @@ def parser():
 
 def instructions(fake, number):
     unchecked = "" if contract.AVAILABLE else "\n(jsonschema is missing: requests go unchecked.)"
+    environment = Path(sys.prefix, "bin", "activate")
+    activated = f"  . {shlex.quote(str(environment))}\n" if environment.exists() else ""
     return f"""\
 A fake GitHub at {fake.url}, with the repository {REPOSITORY}.{unchecked}
 Its master issue: {fake.url}/{REPOSITORY}/issues/{number}
 
 Try it from another terminal:
 
+{activated}  cd "$(mktemp -d)"
   git clone {fake.clone_url(REPOSITORY)}
   cd bookshop
   export GITHUB_API_URL={fake.api_url} GH_TOKEN={TOKEN}
