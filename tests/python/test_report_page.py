@@ -210,6 +210,15 @@ def test_the_theme_can_be_chosen(look):
     assert page.get_by_role("button", name="Theme: dark").is_visible()
 
 
+def test_paper_is_light_whatever_theme_was_chosen(look):
+    page = look(page_of(), color_scheme="dark")
+    for name in ("Theme: system", "Theme: light"):
+        page.get_by_role("button", name=name).click()
+    page.emulate_media(media="print")
+    ratios = page.evaluate(COLOURS.replace("behind(element)", "[255, 255, 255]"))
+    assert [text for ratio, text in ratios if ratio < 4.5] == []
+
+
 def test_a_phone_shows_all_of_it(look):
     page = look(page_of(9, mark="Unbreakable" * 9), width=360)
     page.get_by_role("button", name="Open all").click()
