@@ -237,6 +237,28 @@ def test_no_width_needs_scrolling_sideways(look):
         assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
+def test_what_has_the_focus_is_not_under_what_sticks_to_the_top(look):
+    page = look(page_of(60), reduced_motion="reduce")
+    hidden = """() => Array.from(document.querySelectorAll(".rows a")).reverse().filter((link) => {
+      link.focus();
+      const head = document.querySelector(".scale").getBoundingClientRect();
+      return link.getBoundingClientRect().top < head.bottom;
+    }).length"""
+    assert page.evaluate(hidden) == 0
+
+
+def test_a_great_cost_stands_beside_its_bar(look):
+    run = many(2)
+    run.use(2, 9200, 1_234_567_890, 98_765_432, 1_234_567.891)
+    page = look(render(Timeline.from_events(run), {}))
+    for width in (1400, 900, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        amount = page.locator(".costs .amount").first.bounding_box()
+        bar = page.locator(".costs .cost .bar").first.bounding_box()
+        assert amount["x"] + amount["width"] < bar["x"]
+        assert bar["width"] > 50
+
+
 def test_two_hundred_agents_stay_small_and_quick(look):
     over_time = timeline(200, workers=24)
     content = render(over_time, logs(over_time))

@@ -110,13 +110,12 @@ def _row(columns: Sequence[str], values: Sequence[object], task: TaskTimeline) -
 
 def _class(column: str, value: object = None) -> str | None:
     """Numbers stand to the right; on a narrow screen what is wide has a line of its own."""
-    if value == _NOTHING:
-        return "number nothing"
+    nothing = " nothing" if value == _NOTHING else ""
     if column in {"Attempts", "Time", "Lines", "Read", "Written"}:
-        return "number"
+        return f"number{nothing}"
     if column in {"Cost", "Tokens"}:
-        return "wide"
-    return column.lower() if column in {"Task", "Outcome", "Links"} else None
+        return f"wide{nothing}"
+    return column.lower() + nothing if column in {"Task", "Outcome", "Links"} else None
 
 
 def _outcome(task: TaskTimeline, root: str, columns: Sequence[str]) -> Html:
@@ -148,7 +147,7 @@ def _cost(task: TaskTimeline, most: tuple[float, int], columns: Sequence[str]) -
     )
     values = (
         link_to(f"agent-{task.agent}", words.agent(task.agent)),
-        join([element("span", dollars, class_="amount"), cost]),
+        element("div", element("span", dollars, class_="amount"), cost, class_="cost"),
         tokens,
         f"{read:,}",
         f"{written:,}",
