@@ -335,6 +335,58 @@ def test_the_first_sentence_says_how_it_stands(seconds, exit_code, says):
     assert f"<span>{says}</span>" in page
 
 
+def two_at_work():
+    run = Run("Add a", "Add b")
+    run.begin(1, 0)
+    run.begin(2, 0)
+    return run
+
+
+def test_nothing_is_gained_before_a_task_has_completed():
+    over_time = Timeline.from_events(two_at_work(), now=BEGAN + timedelta(seconds=60))
+    page = render(over_time, {})
+    assert over_time.speed_up > 1.9
+    assert "nothing was gained" in page
+    assert "times as fast" not in page
+
+
+def test_what_is_gained_is_told_once_it_can_be_told():
+    run = two_at_work()
+    for agent, seconds in ((1, 100), (2, 60)):
+        run.end(agent, seconds - 1)
+        run.settle(agent, seconds, seconds)
+    now = BEGAN + timedelta(seconds=100)
+    assert "1.6 times as fast so far, 1m 00s saved." in render(
+        Timeline.from_events(run, now=now), {}
+    )
+    run.finish(100, 0, row(1), row(2))
+    assert "1.6 times as fast, 1m 00s saved." in render(Timeline.from_events(run), {})
+
+    alone = Run("Add a", "Add b", workers=1)
+    alone.begin(1, 0)
+    alone.settle(1, 100, 100)
+    alone.settle(2, 101, 4)
+    alone.finish(101, 0, row(1), row(2))
+    page = render(Timeline.from_events(alone), {})
+    assert "hardly faster" in page
+    assert "times as fast" not in page
+
+
+def test_a_cost_that_is_known_of_some_says_so():
+    run = two_at_work()
+    run.use(1, 5, 1000, 10, 0.25)
+    page = render(Timeline.from_events(run), {})
+    assert "<b>$0.25</b><small> without 1 task that told none</small>" in page
+    run.use(2, 6, 1000, 10, 0.25)
+    assert "told none" not in render(Timeline.from_events(run), {})
+
+
+def test_a_page_of_a_run_that_goes_on_says_of_when_it_is():
+    now = BEGAN + timedelta(seconds=90)
+    page = render(Timeline.from_events(two_at_work(), now=now), {})
+    assert ">2026-03-01 09:01:30 UTC</time>." in page.partition("<footer>")[2]
+
+
 def test_a_run_of_which_nothing_is_known_yet_has_a_page(look):
     over_time = Timeline.from_events(Run(), now=BEGAN)
     page = look(render(over_time, {}))

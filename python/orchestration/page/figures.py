@@ -104,15 +104,20 @@ def comparison(over_time: Timeline) -> Html:
         _bar("One after another", alone, most, over_time.sequential_seconds),
         class_="comparison",
     )
-    saved = over_time.sequential_seconds - over_time.wall_seconds
-    sentence = (
-        f"{over_time.speed_up:.1f} times as fast, {words.duration(saved)} saved."
-        if saved > 0
-        else "Side by side was no faster here."
-    )
     last = " Of a task that ran more than once its last attempt is counted."
     again = any(task.attempts > 1 for task in over_time.tasks)
-    return join([element("p", sentence + (last if again else "")), bars])
+    return join([element("p", _gained(over_time) + (last if again else "")), bars])
+
+
+def _gained(over_time: Timeline) -> str:
+    """What it was good for; nothing is, before a task has completed."""
+    if "completed" not in words.tally(over_time):
+        return "No task has completed, so nothing was gained."
+    if (speed_up := words.speed_up(over_time)) is None:
+        return "Side by side was hardly faster here, or not at all."
+    saved = words.duration(over_time.sequential_seconds - over_time.wall_seconds)
+    so_far = "" if over_time.state == "finished" else " so far"
+    return f"{speed_up} times as fast{so_far}, {saved} saved."
 
 
 def _bar(name: str, parts: list[tuple[str, float]], most: float, total: float) -> Html:

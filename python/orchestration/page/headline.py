@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from . import words
@@ -43,16 +44,15 @@ def header(timeline: Timeline, root: str) -> Html:
 def summary(timeline: Timeline) -> Html:
     """The figures that people look for first."""
     completed = words.tally(timeline).get("completed", 0)
-    speed = timeline.speed_up if (timeline.speed_up or 0) > 1 else None
+    speed = words.speed_up(timeline)
     lines = [task.lines_of_code for task in timeline.tasks if task.lines_of_code is not None]
     limit = "" if timeline.max_workers is None else f" of at most {timeline.max_workers}"
-    cost = None if timeline.cost_usd is None else words.money(timeline.cost_usd)
     return words.definitions(
         ("Completed", _figure(completed, f" of {len(timeline.tasks)}")),
         ("Wall time", _figure(words.duration(timeline.wall_seconds))),
-        ("Side by side", None if speed is None else _figure(f"{speed:.1f}", " times as fast")),
+        ("Side by side", None if speed is None else _figure(speed, " times as fast")),
         ("Agents at once", _figure(timeline.peak, limit)),
-        ("Cost", None if cost is None else _figure(cost)),
+        ("Cost", _cost(timeline)),
         ("Tokens", _tokens(timeline)),
         ("Lines added", _figure(f"{sum(lines):,}") if lines else None),
         class_="figures",
@@ -61,16 +61,25 @@ def summary(timeline: Timeline) -> Html:
 
 def footer(timeline: Timeline) -> Html:
     """What the page is, and until when it knows."""
-    until = (
-        "while it was running"
-        if timeline.state == "running"
-        else "from its journal; times are in UTC"
-    )
-    return element("p", f"Written by parallel-orchestrate report, {until}.")
+    until: list[object] = ["from its journal; times are in UTC"]
+    if timeline.state == "running":
+        began = datetime.fromisoformat(timeline.started.replace("Z", "+00:00"))
+        now = (began + timedelta(seconds=timeline.seconds)).isoformat(timespec="milliseconds")
+        until = ["while it was running, as of ", words.moment(now)]
+    return element("p", "Written by parallel-orchestrate report, ", *until, ".")
 
 
 def _figure(value: object, more: str = "") -> Html:
     return join([element("b", value), element("small", more) if more else None])
+
+
+def _cost(timeline: Timeline) -> Html | None:
+    """What is known of it, and of how many tasks nothing is."""
+    if timeline.cost_usd is None:
+        return None
+    unknown = sum(task.attempts > 0 and task.cost_usd is None for task in timeline.tasks)
+    without = f" without {words.plural(unknown, 'task')} that told none" if unknown else ""
+    return _figure(words.money(timeline.cost_usd), without)
 
 
 def _tokens(timeline: Timeline) -> Html | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MINUTE, HOUR, DAY = 60, 3600, 86400
 _TEN_SECONDS = 10
 _CENT = 0.01
+_FASTER = 1.05
+"""What is less is told as 1.0 times as fast, which is none."""
 
 STATUS: dict[Status, str] = {
     "completed": "Completed",
@@ -114,6 +116,13 @@ def error(task: TaskTimeline) -> str | None:
         return None
     kind, colon, message = task.error.partition(": ")
     return kind.replace("_", " ").capitalize() + colon + message if kind.isupper() else task.error
+
+
+def speed_up(timeline: Timeline) -> str | None:
+    """``2.5``: how many times as fast it was; ``None`` where it was not."""
+    faster = timeline.speed_up or 0
+    done = any(task.status == "completed" for task in timeline.tasks)
+    return f"{faster:.1f}" if done and faster >= _FASTER else None
 
 
 def tally(timeline: Timeline) -> dict[Status, int]:
