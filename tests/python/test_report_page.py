@@ -175,7 +175,8 @@ def test_screen_readers_are_told_what_is_drawn(look):
     names = [image.get_attribute("aria-label") for image in images]
     assert names[0] == "Agents at once: 5 at most, 8 allowed"
     assert names[2] == (
-        "attempt 1: 54s from 3s on, ran into its time limit; attempt 2: 28s from 1m 53s on, failed"
+        "Failed; Attempt 1: 54s from 3s on, ran into its time limit; "
+        "Attempt 2: 28s from 1m 53s on, failed"
     )
     headings = page.get_by_role("heading", level=2).all_inner_texts()
     assert headings[:4] == ["Timeline", "Outcomes", "Time", "Cost and tokens"]
@@ -333,6 +334,46 @@ def test_the_first_sentence_says_how_it_stands(seconds, exit_code, says):
     now = None if seconds is None else BEGAN + timedelta(seconds=seconds)
     page = render(Timeline.from_events(run, now=now), {})
     assert f"<span>{says}</span>" in page
+
+
+def test_an_attempt_that_failed_behind_its_agent_is_seen(look):
+    run = Run("Add a")
+    run.begin(1, 0)
+    run.end(1, 40)
+    run.settle(1, 42, 42, error="no changes")
+    run(50, "orchestration_resumed", retry=True, successful=0, total=1, tasks=[])
+    run.begin(1, 60, attempt=2)
+    run.end(1, 99, attempt=2)
+    run.settle(1, 100, 40)
+    page = look(render(Timeline.from_events(run), {}))
+    shapes = page.locator(".rows .track use").evaluate_all(
+        "all => all.map(one => one.classList[0])"
+    )
+    assert shapes == ["failed", "completed"]
+    assert "One of them that failed" in page.locator(".legend").first.inner_text()
+    name = page.get_by_role("img").nth(1).get_attribute("aria-label")
+    assert "Checks and publishing: 2s from 40s on, failed; Attempt 2" in name
+    page.locator("#agent-1 summary").click()
+    assert "Checks and publishing failed after 2s" in page.locator("#agent-1").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "named"),
+    [
+        (["refused"], "refused by the provider"),
+        (["cancelled"], "broken off"),
+        (["refused", "broken_off"], "broken off or refused by the provider"),
+    ],
+)
+def test_the_key_names_what_cut_attempts_short(outcomes, named):
+    run = Run("Add a", "Add b")
+    for agent, outcome in enumerate(outcomes, 1):
+        run.begin(agent, agent)
+        run.end(agent, agent + 9, outcome)
+    page = render(Timeline.from_events(run, now=BEGAN), {})
+    assert f"Attempt that was {named}</li>" in page
+    counts = "Attempt 1 was refused by the provider after 8s, which does not count"
+    assert (counts in page) == ("refused" in outcomes)
 
 
 def two_at_work():

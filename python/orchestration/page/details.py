@@ -84,7 +84,7 @@ def _outcome(task: TaskTimeline) -> str:
 
 
 def _attempts(task: TaskTimeline) -> Html | None:
-    spans = [span for span in task.spans if span.kind in {"agent", "verify"}]
+    spans = words.telling(task)
     if not spans:
         return None
     return join(
@@ -93,9 +93,9 @@ def _attempts(task: TaskTimeline) -> Html | None:
 
 
 def _span(span: Span) -> str:
-    name = f"Attempt {span.attempt}" if span.kind == "agent" else "Verify command"
     outcome = words.OUTCOMES.get(span.outcome, span.outcome)
-    return f"{name} {outcome} after {words.duration(span.seconds)}"
+    more = ", which does not count" if span.outcome == "refused" else ""
+    return f"{words.span(span)} {outcome} after {words.duration(span.seconds)}{more}"
 
 
 def _stages(task: TaskTimeline) -> Html | None:

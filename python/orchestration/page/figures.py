@@ -6,6 +6,7 @@ sizes are pixels. A figure is one image with its content in words, and the table
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from . import words
@@ -16,7 +17,7 @@ from .markup import Html, element, join
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from orchestration.timeline import Gap, Pause, Span, TaskTimeline, Timeline
+    from orchestration.timeline import Gap, Pause, Span, Status, TaskTimeline, Timeline
 
 _DENSE = 40
 """From this many agents on rows are lower."""
@@ -213,10 +214,10 @@ def _row(task: TaskTimeline, axis: Axis) -> Html:
         "svg",
         *marks,
         *_stages(task, axis),
-        _end(task, axis),
+        *_ends(task, axis),
         class_="track",
         role="img",
-        aria_label=_in_words(task, axis) or "not begun",
+        aria_label=_in_words(task, axis),
     )
     return element(
         "li",
@@ -250,6 +251,8 @@ def _span(task: TaskTimeline, span: Span, axis: Axis) -> Html:
 _AGAIN = 2
 _ROOM = 3.0
 """The width of a bar, in percent, that has room for the number of its attempt."""
+_ROOM_FOR_A_SHAPE = 2.0
+"""The same, between two attempts."""
 
 
 def _stages(task: TaskTimeline, axis: Axis) -> Iterator[Html]:
@@ -264,18 +267,26 @@ def _is_hatched(span: Span) -> bool:
     return span.kind == "verify" or _look(span) in {"failed", "broken_off"}
 
 
-def _end(task: TaskTimeline, axis: Axis) -> Html | None:
-    if not task.spans:
-        return None
+def _ends(task: TaskTimeline, axis: Axis) -> Iterator[Html]:
+    """The shape of how it ended behind each attempt: an agent that ended well proves nothing."""
+    for span, after in pairwise(task.spans):
+        begin, end = axis.x(span.to), axis.x(after.from_)
+        if span.attempt != after.attempt and end - begin > _ROOM_FOR_A_SHAPE:
+            yield _end("broken_off" if _look(span) == "broken_off" else "failed", begin)
+    if task.spans:
+        yield _end(task.status, axis.x(task.spans[-1].to))
+
+
+def _end(status: Status, place: float) -> Html:
     return element(
         "use",
-        href=f"#shape-{task.status}",
-        x=f"{axis.x(task.spans[-1].to):.2f}%",
+        href=f"#shape-{status}",
+        x=f"{place:.2f}%",
         y=6,
         width=12,
         height=12,
         transform="translate(3 0)",
-        class_=task.status,
+        class_=status,
     )
 
 
@@ -287,15 +298,13 @@ def _look(span: Span) -> str:
 
 
 def _in_words(task: TaskTimeline, axis: Axis) -> str:
-    return "; ".join(
-        _span_in_words(span, axis) for span in task.spans if span.kind in {"agent", "verify"}
-    )
+    spans = (_span_in_words(span, axis) for span in words.telling(task))
+    return "; ".join([words.STATUS[task.status], *spans])
 
 
 def _span_in_words(span: Span, axis: Axis) -> str:
-    name = f"attempt {span.attempt}" if span.kind == "agent" else words.KINDS[span.kind]
     took = f"{words.duration(span.seconds)} from {words.duration(axis.worked(span.from_))} on"
-    return f"{name}: {took}, {words.OUTCOMES.get(span.outcome, span.outcome)}"
+    return f"{words.span(span)}: {took}, {words.OUTCOMES.get(span.outcome, span.outcome)}"
 
 
 def _legend(over_time: Timeline) -> Html:
@@ -307,19 +316,36 @@ def _legend(over_time: Timeline) -> Html:
         ("agent success", "Agent"),
         ("agent in_progress", "Agent at work"),
         ("agent failed", "Attempt that failed"),
-        ("agent broken_off", "Attempt that was broken off"),
+        ("agent broken_off", f"Attempt that was {_cut_short(over_time)}"),
         ("verify success", "Verify command"),
         ("verify failed", "Verify command that failed"),
-        ("setup success", "Set-up, publishing"),
+        ("setup success", "Set-up, checks, publishing"),
+        ("setup failed", "One of them that failed"),
         ("band pause", "Pause"),
         ("band gap", "Nobody worked on it"),
     ]
-    spans = (span for task in over_time.tasks for span in task.spans)
-    drawn = {f"{span.kind} {_look(span)}" for span in spans}
+    drawn = {f"{_drawn_as(span)} {_look(span)}" for span in _spans(over_time)}
     drawn |= {"band pause"} if over_time.pauses else set()
     drawn |= {"band gap"} if over_time.gaps else set()
     keys = [element("li", _key(class_), f" {name}") for class_, name in kinds if class_ in drawn]
     return element("ul", *statuses, *keys, class_="legend", aria_label="Key")
+
+
+def _spans(over_time: Timeline) -> Iterator[Span]:
+    return (span for task in over_time.tasks for span in task.spans)
+
+
+def _drawn_as(span: Span) -> str:
+    """The kind that it looks like."""
+    return "setup" if span.kind == "publish" else span.kind
+
+
+def _cut_short(over_time: Timeline) -> str:
+    """What the attempts met that look alike, for neither says anything of the work."""
+    met = {span.outcome for span in _spans(over_time)}
+    broken_off = "broken off" if met & {"broken_off", "cancelled"} else None
+    refused = "refused by the provider" if "refused" in met else None
+    return " or ".join(one for one in (broken_off, refused) if one)
 
 
 def _key(class_: str) -> Html:

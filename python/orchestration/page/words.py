@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .markup import Html, element, join
 
 if TYPE_CHECKING:
-    from orchestration.timeline import Status, TaskTimeline, Timeline
+    from orchestration.timeline import Span, Status, TaskTimeline, Timeline
 
     from .markup import Value
 
@@ -29,7 +29,7 @@ STATUS: dict[Status, str] = {
 }
 """In the order in which they are listed."""
 
-KINDS = {"setup": "set-up", "agent": "agent", "verify": "verify", "publish": "publishing"}
+KINDS = {"setup": "Set-up", "verify": "Verify command", "publish": "Checks and publishing"}
 
 OUTCOMES = {
     "success": "ended well",
@@ -38,7 +38,7 @@ OUTCOMES = {
     "timed_out": "ran into its time limit",
     "leaked": "left processes behind",
     "spawn_error": "could not be started",
-    "refused": "was refused by the provider and does not count",
+    "refused": "was refused by the provider",
     "cancelled": "was cancelled",
     "broken_off": "was broken off",
     "in_progress": "goes on",
@@ -108,6 +108,18 @@ def status(task: TaskTimeline) -> Html:
     if task.timed_out and task.status == "failed":
         word = "Timed out"
     return element("span", shape(task.status), " ", word, class_=f"status {task.status}")
+
+
+def span(one: Span) -> str:
+    """What a span is called: ``Attempt 2``, ``Verify command``."""
+    return f"Attempt {one.attempt}" if one.kind == "agent" else KINDS[one.kind]
+
+
+def telling(task: TaskTimeline) -> list[Span]:
+    """The spans that are told in words: of what only goes with the work, what failed."""
+    return [
+        span for span in task.spans if span.kind in {"agent", "verify"} or span.outcome == "failed"
+    ]
 
 
 def error(task: TaskTimeline) -> str | None:
