@@ -72,6 +72,8 @@ class _Task:
     links: dict[tuple[str, int], Link] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    stage: str | None = None
+    """What the agent of the attempt under way, or of the last one, said last."""
     open: tuple[Literal["setup", "agent", "publish"], float] | None = None
     """What it is at, and since when."""
 
@@ -115,6 +117,11 @@ class _Task:
             self.status = "broken_off"
             self.seconds = self._so_far(at)
 
+    def run_again(self) -> None:
+        """What it came to counts no more; what it did and cost does."""
+        self.status, self.seconds, self.stage = "pending", 0.0, None
+        self.error, self.timed_out, self.lines = None, False, None
+
     def settle(self, row: TaskReport) -> None:
         """What the summary knows and no other event tells."""
         self.lines, self.worktree = row.lines_of_code, row.worktree
@@ -133,7 +140,7 @@ class _Task:
             status=self.status,
             error=self.error,
             timed_out=self.timed_out,
-            stage=self.stages[-1].stage if self.stages else None,
+            stage=self.stage,
             branch=self.branch,
             worktree=self.worktree,
             attempts=self.attempt,
@@ -235,11 +242,12 @@ class Trace:
         match event:
             case e.AgentStarted():
                 task.close(at, "success")
-                task.status, task.attempt = "in_progress", event.attempt
+                task.status, task.attempt, task.stage = "in_progress", event.attempt, None
                 task.used, task.using = task.used + task.using, _Use()
                 task.begin("agent", at)
                 self._count(event.agent, alive=True)
             case e.AgentProgress():
+                task.stage = event.stage
                 task.stages.append(Stage(at, event.stage, event.percent))
             case e.AgentUsage():
                 task.using = _Use(event.cost_usd, event.input_tokens, event.output_tokens)
@@ -255,8 +263,7 @@ class Trace:
         self._gaps.append(Gap(before, self._at, event.retry))
         self._ended = self._exit_code = self._error = self._merging = None
         for rerun in event.tasks:
-            task = self._task(rerun.agent)
-            task.status, task.error, task.timed_out, task.seconds = "pending", None, False, 0.0
+            self._task(rerun.agent).run_again()
 
     def _end(self, event: e.OrchestrationFinished | e.Error) -> None:
         self._ended, self._exit_code = event.time, event.exit_code

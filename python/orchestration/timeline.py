@@ -132,7 +132,7 @@ class TaskTimeline(Record):
     timed_out: bool
     """Whether a time limit ended it."""
     stage: str | None
-    """What the agent last said it did."""
+    """What the agent of the last attempt last said it did."""
     branch: str | None
     worktree: str | None
     """Where it works; once the orchestration is over, where it was kept."""

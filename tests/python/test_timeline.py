@@ -86,6 +86,24 @@ def test_a_retry_is_a_gap_that_counts_for_nothing():
     assert [link.kind for link in task.links] == ["pull"]
 
 
+def test_an_attempt_does_not_show_what_the_one_before_said_and_left():
+    run = Run("Add a")
+    run.begin(1, 0)
+    run(5, "agent_progress", agent=1, stage="Writing", percent=40)
+    run.end(1, 8, "refused")
+    assert over_time(run, 9).tasks[0].stage == "Writing"
+    run(10, "agent_started", agent=1, attempt=1, pid=1, pgid=1)
+    assert over_time(run, 11).tasks[0].stage is None
+    run(12, "agent_progress", agent=1, stage="Testing", percent=80)
+    run.finish(20, 2, row(1, status="failed", error="TIMEOUT: late", lines_of_code=3))
+    (failed,) = over_time(run).tasks
+    assert (failed.stage, failed.lines_of_code) == ("Testing", 3)
+    again = [{"agent": 1, "failed": "Timeout"}]
+    run(30, "orchestration_resumed", retry=True, successful=0, total=1, tasks=again)
+    (waits,) = over_time(run, 31).tasks
+    assert (waits.stage, waits.lines_of_code, len(waits.stages)) == (None, None, 2)
+
+
 def test_what_was_at_work_when_the_program_died_was_broken_off():
     run = Run("Add a", "Add b")
     run.begin(1, 0)
