@@ -120,6 +120,13 @@ def test_a_picture_for_notebooks_stays_small():
     assert "and 160 tasks more" in picture
 
 
+def test_a_picture_of_a_damaged_journal_says_so():
+    over_time = Timeline.from_events(many(3))
+    assert "2 of 3 tasks completed, crashed" in over_time._repr_html_()
+    damaged = dataclasses.replace(over_time, damage="it is damaged at line 7")
+    assert "2 of 3 tasks completed, of a damaged journal" in damaged._repr_html_()
+
+
 def test_a_picture_of_nothing_has_no_figure():
     assert "svg" not in report()._repr_html_()
     assert "0 of 0 tasks completed" in report()._repr_html_()

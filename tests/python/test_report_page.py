@@ -376,6 +376,29 @@ def test_the_key_names_what_cut_attempts_short(outcomes, named):
     assert (counts in page) == ("refused" in outcomes)
 
 
+def test_every_part_of_the_page_is_in_its_contents(look):
+    run = many(3)
+    run.finish(9300, 1, row(1), row(3), merge_order=[501, 503])
+    page = look(render(Timeline.from_events(run), {}))
+    parts = page.get_by_role("heading", level=2).all_inner_texts()
+    links = page.get_by_role("navigation").get_by_role("link").all()
+    assert [link.inner_text().removesuffix(" (1)") for link in links] == parts
+    places = [link.get_attribute("href") for link in links]
+    assert [page.locator(place).inner_text() for place in places] == parts
+    assert "Merge order" not in render(timeline(1), {})
+
+
+def test_no_limit_is_told_that_was_raised_on_the_way():
+    run = Run("Add a", "Add b", workers=1)
+    run(5, "orchestration_resumed", retry=False, successful=0, total=2, tasks=[])
+    run.begin(1, 6)
+    run.begin(2, 7)
+    page = render(Timeline.from_events(run), {})
+    assert 'aria-label="Agents at once: 2 at most"' in page
+    assert "of at most" not in page
+    assert 'class="limit"' not in page
+
+
 def two_at_work():
     run = Run("Add a", "Add b")
     run.begin(1, 0)

@@ -44,6 +44,7 @@ def render(timeline: Timeline, logs: Mapping[int, Sequence[str]], *, root: str =
         symbols=figures.symbols(),
         header=headline.header(timeline, root),
         summary=headline.summary(timeline),
+        contents=headline.contents(timeline),
         timeline=figures.timeline(timeline),
         outcomes=tables.outcomes(timeline, root),
         merging=merging.merging(timeline, root) or "",

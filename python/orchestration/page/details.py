@@ -45,9 +45,9 @@ def notes(timeline: Timeline) -> Html | None:
     )
     return element(
         "section",
-        element("h2", "Warnings", id="warnings-title"),
+        element("h2", "Warnings", id="warnings"),
         element("ul", *lines),
-        aria_labelledby="warnings-title",
+        aria_labelledby="warnings",
     )
 
 

@@ -172,26 +172,28 @@ def _band(kind: str, begin: float, end: float) -> Html:
 
 
 def _concurrency(over_time: Timeline, axis: Axis) -> Html:
-    limit = over_time.max_workers or over_time.peak
-    scale = 90 / max(limit, over_time.peak, 1)
+    limit = words.limit(over_time)
+    scale = 90 / max(limit or over_time.peak, 1)
     steps = "M0 100" + "".join(
         f"H{10 * axis.x(alive.at):.1f}V{100 - scale * alive.agents:.1f}"
         for alive in over_time.concurrency
     )
-    said = f"Agents at once: {over_time.peak} at most, {limit} allowed"
+    said = f"Agents at once: {over_time.peak} at most" + (f", {limit} allowed" if limit else "")
     return element(
         "div",
         element(
             "span",
             "Agents at once",
-            element("small", f"peak {over_time.peak}, limit {limit}"),
+            element("small", f"peak {over_time.peak}" + (f", limit {limit}" if limit else "")),
             class_="who",
         ),
         element(
             "svg",
             element("path", d=f"{steps}V100Z", class_="area"),
             element("path", d=steps, class_="steps"),
-            element("path", d=f"M0 {100 - scale * limit:.1f}H1000", class_="limit"),
+            element("path", d=f"M0 {100 - scale * limit:.1f}H1000", class_="limit")
+            if limit
+            else None,
             viewBox="0 0 1000 100",
             preserveAspectRatio="none",
             class_="track",

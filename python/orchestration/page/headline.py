@@ -46,17 +46,32 @@ def summary(timeline: Timeline) -> Html:
     completed = words.tally(timeline).get("completed", 0)
     speed = words.speed_up(timeline)
     lines = [task.lines_of_code for task in timeline.tasks if task.lines_of_code is not None]
-    limit = "" if timeline.max_workers is None else f" of at most {timeline.max_workers}"
+    most = words.limit(timeline)
     return words.definitions(
         ("Completed", _figure(completed, f" of {len(timeline.tasks)}")),
         ("Wall time", _figure(words.duration(timeline.wall_seconds))),
         ("Side by side", None if speed is None else _figure(speed, " times as fast")),
-        ("Agents at once", _figure(timeline.peak, limit)),
+        ("Agents at once", _figure(timeline.peak, f" of at most {most}" if most else "")),
         ("Cost", _cost(timeline)),
         ("Tokens", _tokens(timeline)),
         ("Lines added", _figure(f"{sum(lines):,}") if lines else None),
         class_="figures",
     )
+
+
+def contents(timeline: Timeline) -> Html:
+    """Links to the parts of the page that there are."""
+    parts = {
+        "timeline": "Timeline",
+        "outcomes": "Outcomes",
+        "merging": timeline.merging and "Merge order",
+        "time": "Time",
+        "costs": "Cost and tokens",
+        "tasks": "Tasks and logs",
+        "warnings": timeline.notes and f"Warnings ({len(timeline.notes)})",
+    }
+    links = (element("li", link_to(place, name)) for place, name in parts.items() if name)
+    return element("ul", *links)
 
 
 def footer(timeline: Timeline) -> Html:
@@ -99,7 +114,10 @@ def _verdict(timeline: Timeline) -> list[Html]:
     match timeline.state:
         case _ if timeline.damage is not None:
             shape = "broken_off"
-            sentence = f"Its journal is damaged, and tells of the first {at} alone: {done}."
+            sentence = (
+                f"Its journal is damaged, and tells of the first {at} alone: {done} by then. "
+                "What was at work then is shown as broken off, and may have gone on."
+            )
         case "running":
             shape, sentence = "in_progress", f"Running for {at}: {done} so far."
         case "crashed":

@@ -60,7 +60,8 @@ def timeline(over_time: Timeline) -> Html:
     done = words.tally(over_time).get("completed", 0)
     title = f"{done} of {words.plural(len(over_time.tasks), 'task')} completed"
     took = words.duration(over_time.wall_seconds)
-    return _figure(f"{title}, {over_time.state}, {took}", _over_time(over_time))
+    state = over_time.state if over_time.damage is None else "of a damaged journal"
+    return _figure(f"{title}, {state}, {took}", _over_time(over_time))
 
 
 def _over_time(over_time: Timeline) -> list[_Line]:

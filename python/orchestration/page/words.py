@@ -130,6 +130,12 @@ def error(task: TaskTimeline) -> str | None:
     return kind.replace("_", " ").capitalize() + colon + message if kind.isupper() else task.error
 
 
+def limit(timeline: Timeline) -> int | None:
+    """How many agents were allowed at once; ``None`` where that was raised on the way."""
+    most = timeline.max_workers
+    return None if most is None or most < timeline.peak else most
+
+
 def speed_up(timeline: Timeline) -> str | None:
     """``2.5``: how many times as fast it was; ``None`` where it was not."""
     faster = timeline.speed_up or 0
