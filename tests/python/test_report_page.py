@@ -376,6 +376,16 @@ def test_the_key_names_what_cut_attempts_short(outcomes, named):
     assert (counts in page) == ("refused" in outcomes)
 
 
+def test_a_title_in_a_notebook_ends_before_the_bars_begin(look):
+    page = look(timeline(2, mark="W" * 50)._repr_html_())
+    bar = page.locator("rect").first.bounding_box()
+    seen = "([x, y]) => document.elementsFromPoint(x, y).map((one) => one.tagName)"
+    within = [bar["x"] - 100, bar["y"] + 5]
+    behind = [bar["x"] + bar["width"] / 2, bar["y"] + 5]
+    assert "text" in page.evaluate(seen, within)
+    assert "text" not in page.evaluate(seen, behind)
+
+
 def test_every_part_of_the_page_is_in_its_contents(look):
     run = many(3)
     run.finish(9300, 1, row(1), row(3), merge_order=[501, 503])

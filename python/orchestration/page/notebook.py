@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST = 40
 """Of so many tasks each has a line; the others are counted."""
-_LINE, _LABEL, _WIDTH, _VALUE = 20, 300, 420, 90
+_LINE, _SIGN, _LABEL, _WIDTH, _VALUE = 20, 18, 300, 420, 90
 _TITLE = 38
 
 _LOOKS: dict[Status, tuple[str, str]] = {
@@ -141,7 +141,15 @@ def _row(number: int, line: _Line) -> Html:
     return join(
         [
             element("text", sign, x=2, y=text, fill=colour),
-            element("text", f"{line.agent} ", element("title", line.title), title, x=18, y=text),
+            # A figure within the figure: where it ends, its text does, however wide the letters.
+            element(
+                "svg",
+                element("text", f"{line.agent} ", element("title", line.title), title, x=0, y=14),
+                x=_SIGN,
+                y=y,
+                width=_LABEL - _SIGN - 8,
+                height=_LINE,
+            ),
             *bars,
             element("text", line.value, x=_LABEL + _WIDTH + 8, y=text),
         ]
