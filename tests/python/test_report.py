@@ -47,7 +47,7 @@ def test_a_run_becomes_a_page_whose_links_lead_somewhere(place):
     told = Timeline.from_dict(json.loads(place.run("report", "--json").out))
     context = place.summary()["context"]
     assert told.state == "finished"
-    assert context["wall_seconds"] - 0.01 < told.wall_seconds  # the comment comes after it
+    assert -0.01 < told.wall_seconds - context["wall_seconds"] < 2  # the comment comes after it
     assert abs(told.sequential_seconds - context["sequential_seconds"]) < 0.01
     assert told.peak == context["peak_concurrency"]
     assert [task.lines_of_code for task in told.tasks] == [1, 0]

@@ -157,6 +157,18 @@ def test_keys_reach_every_disclosure_and_open_it(look):
     assert label == "End of the log of Agent-4"
 
 
+def test_a_task_tells_its_stages_and_when_they_began(look):
+    page = look(page_of(2))
+    stages = page.locator("#agent-2 .stages li")
+    assert stages.nth(1).inner_text().split("\n") == ["18%", "Writing shelf 1.py", "at 14s"]
+    run = many(2)
+    run(9400, "agent_progress", agent=2, stage="Once more", percent=9)
+    over_time = Timeline.from_events(run)
+    (gap,) = over_time.gaps
+    at = 9400 - (gap.to - gap.from_)
+    assert f"at {at // 60:.0f}m {at % 60:02.0f}s</span></li></ol>" in render(over_time, {})
+
+
 def test_a_link_to_a_task_opens_it(look):
     page = look(page_of())
     page.locator(".rows a", has_text="Agent-4").click()

@@ -11,7 +11,7 @@ from . import words
 from .markup import Html, element, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from orchestration.timeline import Span, TaskTimeline, Timeline
 
@@ -26,7 +26,7 @@ def details(timeline: Timeline, logs: Mapping[int, Sequence[str]]) -> Html:
     failed = [task.agent for task in timeline.tasks if task.status in {"failed", "broken_off"}]
     opened = set(failed[:_OPEN])
     return join(
-        _task(task, logs.get(task.agent, ()), opened=task.agent in opened)
+        _task(task, logs.get(task.agent, ()), timeline.worked, opened=task.agent in opened)
         for task in timeline.tasks
     )
 
@@ -51,7 +51,9 @@ def notes(timeline: Timeline) -> Html | None:
     )
 
 
-def _task(task: TaskTimeline, log: Sequence[str], *, opened: bool) -> Html:
+def _task(
+    task: TaskTimeline, log: Sequence[str], worked: Callable[[float], float], *, opened: bool
+) -> Html:
     name = words.agent(task.agent)
     facts = words.definitions(
         ("Error", task.error and element("bdi", words.error(task))),
@@ -69,7 +71,9 @@ def _task(task: TaskTimeline, log: Sequence[str], *, opened: bool) -> Html:
             element("bdi", task.title),
             element("span", _outcome(task), class_="outcome"),
         ),
-        element("div", facts, _attempts(task), _stages(task), _log(name, log), class_="inside"),
+        element(
+            "div", facts, _attempts(task), _stages(task, worked), _log(name, log), class_="inside"
+        ),
         id=f"agent-{task.agent}",
         class_="task",
         open=opened,
@@ -98,7 +102,8 @@ def _span(span: Span) -> str:
     return f"{words.span(span)} {outcome} after {words.duration(span.seconds)}{more}"
 
 
-def _stages(task: TaskTimeline) -> Html | None:
+def _stages(task: TaskTimeline, worked: Callable[[float], float]) -> Html | None:
+    """What the agent said it came to, how far it said it was, and when, on the axis of time."""
     if not task.stages:
         return None
     rows = [
@@ -106,6 +111,7 @@ def _stages(task: TaskTimeline) -> Html | None:
             "li",
             element("span", f"{stage.percent}%", class_="percent"),
             element("bdi", stage.stage),
+            element("span", f"at {words.duration(worked(stage.at))}", class_="at"),
         )
         for stage in task.stages[-_STAGES:]
     ]
