@@ -284,6 +284,8 @@ def test_two_hundred_agents_stay_small_and_quick(look):
     page.get_by_role("searchbox").fill("")
     page.get_by_role("combobox").select_option("failed")
     assert page.locator("#found").inner_text() == "34 of 200"
+    page.get_by_role("searchbox").fill("1m 03s")  # what is looked for is an agent or a title
+    assert page.locator("#found").inner_text() == "0 of 200"
 
 
 def test_the_page_says_in_which_order_to_merge(look):
@@ -455,6 +457,16 @@ def test_what_is_gained_is_told_once_it_can_be_told():
     page = render(Timeline.from_events(alone), {})
     assert "hardly faster" in page
     assert "times as fast" not in page
+
+
+def test_one_task_is_told_of_as_one():
+    run = Run("Add a")
+    run.begin(1, 0)
+    run.settle(1, 10, 10)
+    run.finish(10, 0, row(1))
+    page = render(Timeline.from_events(run), {})
+    assert "The task completed in 10s." in page
+    assert "One task has nothing beside it." in page
 
 
 def test_a_cost_that_is_known_of_some_says_so():

@@ -114,6 +114,8 @@ def _gained(over_time: Timeline) -> str:
     """What it was good for; nothing is, before a task has completed."""
     if "completed" not in words.tally(over_time):
         return "No task has completed, so nothing was gained."
+    if len(over_time.tasks) == 1:
+        return "One task has nothing beside it."
     if (speed_up := words.speed_up(over_time)) is None:
         return "Side by side was hardly faster here, or not at all."
     saved = words.duration(over_time.sequential_seconds - over_time.wall_seconds)

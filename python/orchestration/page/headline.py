@@ -128,7 +128,8 @@ def _verdict(timeline: Timeline) -> list[Html]:
             shape, sentence = "failed", f"It broke after {at}: {timeline.error}{code}."
         case _ if completed == total:
             shape = "completed"
-            sentence = f"All {words.plural(total, 'task')} completed in {at}."
+            all_of_them = "The task" if total == 1 else f"All {words.plural(total, 'task')}"
+            sentence = f"{all_of_them} completed in {at}."
         case _:
             shape, sentence = "failed", f"{done} in {at}{code}."
     return [words.shape(shape), element("span", sentence)]

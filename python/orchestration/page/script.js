@@ -29,7 +29,8 @@
   const filter = byId("filter");
   const rows = all("[data-agent]");
   const titles = new Map(tasks.map((task) => [
-    task.dataset.agent, task.querySelector("summary").textContent.toLowerCase(),
+    task.dataset.agent,
+    `${task.querySelector(".number").textContent} ${task.querySelector("bdi").textContent}`.toLowerCase(),
   ]));
   const narrow = () => {
     const sought = byId("words").value.trim().toLowerCase();
