@@ -459,6 +459,15 @@ def test_what_is_gained_is_told_once_it_can_be_told():
     assert "times as fast" not in page
 
 
+def test_a_pause_that_lasts_is_told_from_one_that_is_over():
+    run = two_at_work()
+    run(20, "pool_paused", reason="a limit", until="")
+    now = BEGAN + timedelta(seconds=50)
+    assert "Paused at 20s for 30s so far: a limit" in render(Timeline.from_events(run, now=now), {})
+    run(40, "pool_resumed")
+    assert "Paused at 20s for 20s: a limit" in render(Timeline.from_events(run, now=now), {})
+
+
 def test_one_task_is_told_of_as_one():
     run = Run("Add a")
     run.begin(1, 0)

@@ -376,4 +376,6 @@ def _interruptions(over_time: Timeline) -> Html | None:
 
 def _stopped(what: str, over_time: Timeline, interval: Pause | Gap) -> str:
     at = words.duration(over_time.worked(interval.from_))
-    return f"{what} at {at} for {words.duration(interval.to - interval.from_)}"
+    lasts = over_time.state == "running" and interval.to == over_time.seconds
+    so_far = " so far" if lasts else ""
+    return f"{what} at {at} for {words.duration(interval.to - interval.from_)}{so_far}"
