@@ -76,7 +76,7 @@ class Pause(Record):
 
 @dataclass(frozen=True)
 class Gap(Record):
-    """Nobody worked on the orchestration."""
+    """Nobody worked on the orchestration, or nothing was heard of it before its program died."""
 
     from_: float
     to: float

@@ -143,6 +143,22 @@ def test_a_pause_that_lasts_is_told_from_one_that_is_over():
     assert "Paused at 20s for 20s: a limit" in render(Timeline.from_events(run, now=now), {})
 
 
+@pytest.mark.parametrize(
+    ("retry", "says"),
+    [
+        (True, "Nobody worked on it at 20s for 3m 00s; then what had failed was tried again"),
+        (False, "Nothing was heard of it at 20s for 3m 00s; then it was gone on with"),
+    ],
+)
+def test_a_gap_is_called_idle_only_where_it_was(retry, says):
+    run = two_at_work()
+    run.end(1, 20)
+    run(200, "orchestration_resumed", retry=retry, successful=0, total=2, tasks=[])
+    page = render(Timeline.from_events(run), {})
+    assert f"<li>{says}</li>" in page
+    assert f"</svg> {says.partition(' at ')[0]}</li>" in page
+
+
 def test_one_task_is_told_of_as_one():
     run = Run("Add a")
     run.begin(1, 0)

@@ -326,7 +326,7 @@ def _legend(over_time: Timeline) -> Html:
         ("setup success", "Set-up, checks, publishing"),
         ("setup failed", "One of them that failed"),
         ("band pause", "Pause"),
-        ("band gap", "Nobody worked on it"),
+        ("band gap", " or ".join(dict.fromkeys(map(_left, over_time.gaps)))),
     ]
     drawn = {f"{_drawn_as(span)} {_look(span)}" for span in _spans(over_time)}
     drawn |= {"band pause"} if over_time.pauses else set()
@@ -365,13 +365,18 @@ def _interruptions(over_time: Timeline) -> Html | None:
     lines = [
         _stopped("Paused", over_time, pause) + f": {pause.reason}" for pause in over_time.pauses
     ] + [
-        _stopped("Nobody worked on it", over_time, gap)
+        _stopped(_left(gap), over_time, gap)
         + ("; then what had failed was tried again" if gap.retry else "; then it was gone on with")
         for gap in over_time.gaps
     ]
     if not lines:
         return None
     return element("ul", *(element("li", line) for line in lines), class_="interruptions")
+
+
+def _left(gap: Gap) -> str:
+    """What a gap was. A program that was killed may have worked on without a word until then."""
+    return "Nobody worked on it" if gap.retry else "Nothing was heard of it"
 
 
 def _stopped(what: str, over_time: Timeline, interval: Pause | Gap) -> str:
