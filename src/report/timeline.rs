@@ -52,18 +52,25 @@ pub enum Look {
 const TITLE_LENGTH: usize = 40;
 /// Charts of this many milliseconds and less show seconds.
 const SHORT: i64 = 10 * 60 * 1000;
+/// Longer ones show days.
+const LONG: i64 = 24 * 60 * 60 * 1000;
+/// Room for the titles before the bars, in Mermaid's pixels: they would run over them.
+const TITLE_WIDTH: u32 = 300;
 
 /// The chart as a code block of Markdown; `None` where nothing ran.
 pub fn mermaid(timeline: &Timeline) -> Option<String> {
     let bars = || timeline.rows.iter().flat_map(|row| &row.bars);
     let from = bars().map(|bar| bar.from).min()?;
     let to = bars().map(|bar| bar.to).max()?;
-    let axis = if to - from <= SHORT {
-        "%H:%M:%S"
-    } else {
-        "%H:%M"
+    let axis = match to - from {
+        ..=SHORT => "%H:%M:%S",
+        ..=LONG => "%H:%M",
+        _ => "%d %H:%M",
     };
-    let mut text = format!("```mermaid\ngantt\n    dateFormat x\n    axisFormat {axis}\n");
+    let mut text = format!(
+        "```mermaid\n%%{{init: {{\"gantt\": {{\"leftPadding\": {TITLE_WIDTH}}}}}}}%%\n\
+         gantt\n    dateFormat x\n    axisFormat {axis}\n"
+    );
     for row in timeline.rows.iter().filter(|row| !row.bars.is_empty()) {
         let title = plain_words(&row.title);
         section(
@@ -142,8 +149,9 @@ mod tests {
             ],
             pauses: vec![bar("No agent starts", 60_000, 70_000, Look::Aside)],
         };
-        insta::assert_snapshot!(mermaid(&timeline).unwrap(), @r"
+        insta::assert_snapshot!(mermaid(&timeline).unwrap(), @r#"
         ```mermaid
+        %%{init: {"gantt": {"leftPadding": 300}}}%%
         gantt
             dateFormat x
             axisFormat %H:%M:%S
@@ -154,7 +162,7 @@ mod tests {
             section Pauses
             No agent starts :done, 60000, 70000
         ```
-        ");
+        "#);
         assert_eq!(mermaid(&Timeline::default()), None);
     }
 

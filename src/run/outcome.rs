@@ -7,7 +7,7 @@ use super::facts::Role;
 use super::failure::{ErrorType, Failure, Stage};
 use super::state::State;
 use super::summary::{Context, MergeConflict, Summary, TaskStatus, TaskSummary};
-use super::task::{Span, Task, seconds};
+use super::task::{Ending, Span, Task, seconds};
 use crate::report::timeline::{Bar, Look, Row, Timeline};
 
 impl State {
@@ -115,11 +115,8 @@ impl State {
             bars: task
                 .spans
                 .iter()
-                .enumerate()
-                .map(|(number, span)| {
-                    let is_last = number + 1 == task.spans.len();
-                    let failed = !span.well || is_last && task.failure.is_some();
-                    let (label, look) = describe(span, failed);
+                .map(|span| {
+                    let (label, look) = describe(span);
                     bar(label, span.from, span.to, look)
                 })
                 .collect(),
@@ -184,11 +181,15 @@ impl State {
 }
 
 /// What a span is called, and how it looks.
-fn describe(span: &Span, failed: bool) -> (String, Look) {
+fn describe(span: &Span) -> (String, Look) {
     let (label, look) = match span.role {
         Role::Agent => (format!("Attempt {}", span.attempt), Look::Work),
         Role::Setup => ("Setup".to_owned(), Look::Aside),
         Role::Verify => ("Verify".to_owned(), Look::Aside),
     };
-    (label, if failed { Look::Failure } else { look })
+    match span.ending {
+        Ending::Well => (label, look),
+        Ending::Failed => (label, Look::Failure),
+        Ending::Refused => (format!("{label} refused"), Look::Aside),
+    }
 }

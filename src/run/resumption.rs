@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::Settings;
 use super::failure::{ErrorType, Failure};
-use super::state::{Previous, State, Step, Task};
+use super::state::{Ending, Previous, State, Step, Task};
 
 /// An orchestration is taken up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ impl State {
         self.commented = false;
         self.retried |= resumption.retry;
         for task in &mut self.tasks {
-            task.close_span(before, false);
+            task.close_span(before, Ending::Failed);
             task.doing = None;
             task.pid = None;
             task.used = task.usage();

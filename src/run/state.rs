@@ -10,7 +10,7 @@ use super::facts::{Again, Start, UnitEnd};
 use super::failure::{ErrorType, Failure, Stage};
 use super::merging::Merges;
 use super::record::{Body, Intent, Record};
-pub use super::task::{Previous, Span, Step, Task};
+pub use super::task::{Ending, Previous, Span, Step, Task};
 
 /// One orchestration on its way.
 #[derive(Debug, Clone, PartialEq)]
@@ -342,7 +342,7 @@ impl State {
         // The attempt does not count: the task stands where it stood before.
         let at = self.at;
         self.advance(agent, |task| {
-            task.close_span(at, false);
+            task.close_span(at, Ending::Refused);
             task.attempts = task.attempts.saturating_sub(1);
             task.resumes = task.session.is_some() && again != Again::NoSession;
             task.overloads += u32::from(again == Again::Overloaded);
@@ -368,7 +368,15 @@ impl State {
     fn end_unit(&mut self, agent: u32, end: &UnitEnd, well: Step) {
         let at = self.at;
         if let Some(task) = self.task_mut(agent) {
-            task.close_span(at, end.failure.is_none());
+            let is_well = end.failure.is_none();
+            task.close_span(
+                at,
+                if is_well {
+                    Ending::Well
+                } else {
+                    Ending::Failed
+                },
+            );
         }
         self.advance(agent, |task| match &end.failure {
             None => task.step = well,

@@ -56,8 +56,19 @@ pub struct Span {
     pub from: u64,
     /// When it had ended; `None` while it runs.
     pub to: Option<u64>,
-    /// It ended well.
-    pub well: bool,
+    /// How it ended, or would if the program died now.
+    pub ending: Ending,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As it should.
+    Well,
+    /// With a failure, by itself or by what was found afterwards.
+    Failed,
+    /// The provider did not let it work: it does not count.
+    Refused,
 }
 
 /// One task on its way.
@@ -182,15 +193,15 @@ impl Task {
             attempt: self.attempts.max(1),
             from: at,
             to: None,
-            well: false,
+            ending: Ending::Failed,
         });
     }
 
     /// The process that ran for it, if any, is over.
-    pub(super) fn close_span(&mut self, at: u64, well: bool) {
+    pub(super) fn close_span(&mut self, at: u64, ending: Ending) {
         if let Some(span) = self.spans.last_mut().filter(|span| span.to.is_none()) {
             span.to = Some(at);
-            span.well = well;
+            span.ending = ending;
         }
     }
 
@@ -219,6 +230,10 @@ impl Task {
     pub(super) fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.step = Step::Settled;
+        // What ran last may have ended well, and come to nothing.
+        if let Some(span) = self.spans.last_mut() {
+            span.ending = Ending::Failed;
+        }
     }
 }
 

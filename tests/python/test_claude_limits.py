@@ -110,6 +110,9 @@ def test_a_limit_without_a_reset_pauses_for_a_while(shop: Shop, model: ModelServ
     agents = [span for span in task["spans"] if span["kind"] == "agent"]
     told = [(span["attempt"], span["outcome"]) for span in agents]
     assert told == [(1, "refused"), (1, "success")]
+    (summary,) = shop.place.runtime.glob("parallel/*/summary.md")
+    drawn = re.findall(r"Attempt [\w ]+:\w+", summary.read_text(encoding="utf-8"))
+    assert drawn == ["Attempt 1 refused :done", "Attempt 1 :active"]
     assert shop.status(issue, 1)["attempt"] == 1
 
 

@@ -168,6 +168,7 @@ class TestTexts:
             "### Timeline\n"
             "\n"
             "```mermaid\n"
+            '%%{init: {"gantt": {"leftPadding": 300}}}%%\n'
             "gantt\n"
             "    dateFormat x\n"
             "    axisFormat %H:%M:%S\n"

@@ -65,9 +65,11 @@ def test_the_comment_on_github_tells_it_too_and_has_the_timeline(shop: Shop):
 
 
 def test_the_chart_shows_as_failed_what_failed_although_its_agent_ended_well(place: Place):
-    assert place.run(place.plan("Add a"), "--agent", "sh -c 'cat >/dev/null'").code == 2
+    plan = place.plan("Add a")
+    assert place.run(plan, "--agent", "sh -c 'cat >/dev/null'").code == 2
+    assert place.run(plan, "--retry").code == 2
     (text,) = [path.read_text() for path in place.runtime.glob("parallel/*/summary.md")]
-    assert "    Attempt 1 :crit, " in text
+    assert re.findall(r"Attempt . :\w+", text) == ["Attempt 1 :crit", "Attempt 2 :crit"]
 
 
 def test_the_chart_leaves_out_the_time_between_two_programs(place: Place):

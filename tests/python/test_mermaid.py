@@ -23,6 +23,8 @@ DRAW = """async (chart) => {
     sections: all(".sectionTitle").map((title) => title.textContent),
     bars: all("rect.task").map((bar) => bar.getAttribute("class").match(/crit|active|done/)[0]),
     widths: all("rect.task").map((bar) => bar.width.baseVal.value),
+    begin: Math.min(...all("rect.task").map((bar) => bar.getBoundingClientRect().left)),
+    titles: Math.max(...all(".sectionTitle").map((title) => title.getBoundingClientRect().right)),
     active: all("script, img, a, iframe, [onerror], [onclick]").length,
   };
 }"""
@@ -73,6 +75,7 @@ def test_hostile_titles_stay_text_and_a_hundred_tasks_fit(place, draw):
     assert len(drawn["sections"]) == len(titles)
     assert Counter(drawn["bars"]) == {"active": len(titles), "done": len(titles)}
     assert all(re.match(r"Agent-\d+", title) for title in drawn["sections"])
+    assert drawn["titles"] < drawn["begin"], "a title stands before its bars, not on them"
     assert drawn["active"] == 0
 
     head, *sections = chart.split("    section ")
