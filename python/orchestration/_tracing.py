@@ -262,6 +262,7 @@ class Trace:
         self._stop(before, "broken_off")
         self._gaps.append(Gap(before, self._at, event.retry))
         self._ended = self._exit_code = self._error = self._merging = None
+        self._max_workers = event.max_workers or self._max_workers
         for rerun in event.tasks:
             self._task(rerun.agent).run_again()
 

@@ -189,6 +189,8 @@ class OrchestrationResumed(Event):
     successful: int
     total: int
     tasks: tuple[Rerun, ...]
+    max_workers: int | None = None
+    """The limit on agents at once from here on."""
 
 
 @dataclass(frozen=True)
@@ -307,12 +309,14 @@ class TaskFinished(Event):
 
 @dataclass(frozen=True)
 class DiagnosticCreated(Event):
-    """A diagnostic issue was filed for a failed task."""
+    """A diagnostic issue was filed for a failed task, or that of an earlier failure rewritten."""
 
     agent: int
     number: int
     title: str
     url: str
+    existed: bool = False
+    """It was there before."""
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,7 @@ impl Console {
                 successful,
                 total,
                 tasks,
+                ..
             } => self.resume(&event.orchestration, *retry, *successful, *total, tasks),
             EventKind::IssueCreated {
                 role: IssueRole::SubIssue,
@@ -121,8 +122,13 @@ impl Console {
                     _ => lines::completed(*agent, *pr_number, *duration_seconds),
                 }]
             }
-            EventKind::DiagnosticCreated { number, title, .. } => {
-                let mut out = vec![lines::diagnostic(*number, title)];
+            EventKind::DiagnosticCreated {
+                number,
+                title,
+                existed,
+                ..
+            } => {
+                let mut out = vec![lines::diagnostic(*number, title, *existed)];
                 if self.finished < self.tasks {
                     out.push(lines::CONTINUING.to_owned());
                 }
@@ -360,6 +366,7 @@ mod tests {
             number,
             title,
             url: "u".into(),
+            existed: false,
         }
     }
 

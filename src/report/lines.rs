@@ -111,10 +111,12 @@ pub fn failed(agent: u32, seconds: f64, label: &str) -> String {
     )
 }
 
-/// `📋 Created diagnostic issue #1246: "Agent-3 Test Timeout Investigation"`
-pub fn diagnostic(number: u64, title: &str) -> String {
+/// `📋 Created diagnostic issue #1246: "Agent-3 Test Timeout Investigation"`, or `Updated` where it
+/// was there before.
+pub fn diagnostic(number: u64, title: &str, existed: bool) -> String {
+    let done = if existed { "Updated" } else { "Created" };
     format!(
-        "📋 Created diagnostic issue #{number}: \"{}\"",
+        "📋 {done} diagnostic issue #{number}: \"{}\"",
         inline_terminal(title)
     )
 }

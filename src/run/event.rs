@@ -93,6 +93,8 @@ pub enum EventKind {
         total: usize,
         /// Those that run again.
         tasks: Vec<Rerun>,
+        /// The limit on agents at once from here on.
+        max_workers: usize,
     },
     /// The agents of a batch may start. Without `--batch-size` there is one batch.
     BatchStarted {
@@ -205,7 +207,7 @@ pub enum EventKind {
         /// Why not.
         failure: Option<Failure>,
     },
-    /// A diagnostic issue was filed for a failed task.
+    /// A diagnostic issue was filed for a failed task, or that of an earlier failure was rewritten.
     DiagnosticCreated {
         /// The agent.
         agent: u32,
@@ -215,6 +217,8 @@ pub enum EventKind {
         title: String,
         /// What people open.
         url: String,
+        /// It was there before.
+        existed: bool,
     },
     /// A diagnostic issue was closed: its task has succeeded since.
     DiagnosticClosed {

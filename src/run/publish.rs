@@ -55,6 +55,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             retry: resumption.retry,
             successful: resumption.successful,
             total: resumption.total,
+            max_workers: resumption.settings.max_workers,
             tasks: resumption.tasks.clone(),
         },
         Body::SubIssueFiled {
@@ -168,6 +169,7 @@ fn event_kind(body: &Body, start: Option<&Start>) -> Option<EventKind> {
             number: filed.number,
             title: title.clone(),
             url: filed.url.clone(),
+            existed: filed.existed,
         },
         Body::DiagnosticFailed { agent, reason } => EventKind::Warning {
             agent: Some(*agent),

@@ -165,6 +165,19 @@ def test_an_interrupted_run_goes_on_under_its_own_id_with_the_same_command(place
     assert place.summary()["successful"] == 2
 
 
+def test_a_retry_that_fails_again_rewrites_the_diagnostic_issue_and_has_its_own_limit(
+    place: Place,
+):
+    plan = place.plan("Add cart")
+    first = place.run(plan, "--agent", place.agent("exit 3"))
+    assert "📋 Created diagnostic issue #3:" in first.out
+    again = place.run(plan, "--retry", "--max-workers", "2")
+    assert "📋 Updated diagnostic issue #3:" in again.out
+    shown = json.loads(place.run("report", "--json").out)
+    assert shown["max_workers"] == 2
+    assert [link["kind"] for link in shown["tasks"][0]["links"]].count("diagnostic") == 1
+
+
 @pytest.mark.parametrize("option", [[], ["--new"]], ids=["going on", "anew"])
 def test_after_a_kill_the_agents_left_are_ended_and_none_runs_twice(
     place: Place, option: list[str]

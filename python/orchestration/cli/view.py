@@ -145,6 +145,7 @@ class View:
                 task = self._task(agent)
                 task.title = task.title or title
             case OrchestrationResumed(tasks=again):
+                self.max_workers = event.max_workers or self.max_workers
                 self._resume(time, {rerun.agent for rerun in again})
             case BatchStarted():
                 self.batch, self.batches = event.batch, event.batches

@@ -122,16 +122,17 @@ impl JournalReader {
             self.start = journal.records.iter().find_map(started);
         }
         // What was recorded before the start names the orchestration, too.
-        let events: Vec<_> = if let Some(start) = self.start.as_deref() {
+        let mut events = Vec::new();
+        if let Some(start) = self.start.as_deref_mut() {
             self.bytes += journal.good_bytes as u64;
             self.records += journal.records.len();
-            let events = journal.records.iter();
-            events
-                .filter_map(|record| publish(record, Some(start)))
-                .collect()
-        } else {
-            Vec::new()
-        };
+            for record in &journal.records {
+                if let Body::Resumed(resumption) = &record.body {
+                    start.settings = resumption.settings.clone();
+                }
+                events.extend(publish(record, Some(start)));
+            }
+        }
         match corrupt {
             Some(corrupt) if events.is_empty() => Err(damaged(&self.path, &corrupt)),
             _ => Ok(events),
