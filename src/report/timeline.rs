@@ -63,8 +63,8 @@ pub fn mermaid(timeline: &Timeline) -> Option<String> {
     let from = bars().map(|bar| bar.from).min()?;
     let to = bars().map(|bar| bar.to).max()?;
     let axis = match to - from {
-        ..=SHORT => "%H:%M:%S",
-        ..=LONG => "%H:%M",
+        length if length <= SHORT => "%H:%M:%S",
+        length if length <= LONG => "%H:%M",
         _ => "%d %H:%M",
     };
     let mut text = format!(
