@@ -158,9 +158,11 @@ pub fn prepare(
         )?,
     };
     let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
+    let mut standing = None;
     if options.dry_run {
         let workers = Some(admission.agents);
         validation.estimate = reckon(&plan, workers, resolved.batch_size, &layout);
+        standing = stands(&origin, &layout, &options);
     }
     let (agent, unusable) = find_agent(&options, &resolved, &environment, &mut validation)?;
     let unusable = match unusable {
@@ -171,7 +173,10 @@ pub fn prepare(
     Ok(Prepared {
         taken_up,
         source: source.to_owned(),
-        notices: notices(&agent, &validation),
+        notices: notices(&agent, &validation)
+            .into_iter()
+            .chain(standing)
+            .collect(),
         adopted: adopted
             .into_iter()
             .map(|(number, issue)| (number, issue.title))
@@ -219,6 +224,20 @@ fn look_back(origin: &Origin, layout: &Layout, options: &Options) -> Result<Vec<
         Some(master) if !options.dry_run => earlier::of_master(layout, origin.label(master.number)),
         _ => Ok(Vec::new()),
     }
+}
+
+/// What a dry run says of an earlier orchestration, which a run would go on from.
+fn stands(origin: &Origin, layout: &Layout, options: &Options) -> Option<String> {
+    let master = origin.master.as_ref().filter(|_| !options.new)?;
+    // A damaged journal is for the run to refuse.
+    let earlier = earlier::of_master(layout, origin.label(master.number)).ok()?;
+    let state = &earlier.last()?.state;
+    let done = state.tasks.iter().filter(|task| task.succeeded()).count();
+    Some(format!(
+        "note: {} has run this before, and {done} of its {} tasks succeeded; what succeeded is not run again",
+        state.start.orchestration,
+        state.tasks.len(),
+    ))
 }
 
 /// Locks the master issue where it exists, last of all, since that makes a file. What was decided

@@ -58,3 +58,13 @@ def test_python_has_the_reasons_and_the_past_as_data() -> None:
     told = found.to_dict()
     told["estimate"]["past"] = {"tasks": 2, "median_seconds": 3, "usual_seconds": [2, 4]}
     assert type(found).from_dict(told).estimate.past == Past(2, 3, (2, 4))
+
+
+def test_an_earlier_run_is_named(place: Place) -> None:
+    plan = place.plan("Add a", "Add b")
+    command = (plan, "--agent", place.agent(f'{WORKS}; test "$AGENT_ID" = agent-1'), "--yes")
+    assert place.run(*command, "--dry-run").err == ""
+    assert place.run(*command).code == 2
+    said = place.run(*command, "--dry-run").err
+    assert "has run this before, and 1 of its 2 tasks succeeded" in said
+    assert place.run(*command, "--dry-run", "--new").err == ""
