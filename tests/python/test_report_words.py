@@ -182,3 +182,12 @@ def test_a_page_of_a_run_that_goes_on_says_of_when_it_is():
     now = BEGAN + timedelta(seconds=90)
     page = render(Timeline.from_events(two_at_work(), now=now), {})
     assert ">2026-03-01 09:01:30 UTC</time>." in page.partition("<footer>")[2]
+
+
+def test_a_failure_is_named_as_the_lines_of_the_run_name_it():
+    run = Run("Add a")
+    run.begin(1, 0)
+    run.finish(9, 2, row(1, status="failed", error="API_ERROR: overloaded: try later"))
+    page = render(Timeline.from_events(run), {})
+    assert "API error: overloaded: try later" in page
+    assert "Api error" not in page

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestration.events import label_of
+
 from .markup import Html, element, join
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ def error(task: TaskTimeline) -> str | None:
     if task.error is None:
         return None
     kind, colon, message = task.error.partition(": ")
-    return kind.replace("_", " ").capitalize() + colon + message if kind.isupper() else task.error
+    return label_of(kind) + colon + message if kind.isupper() else task.error
 
 
 def limit(timeline: Timeline) -> int | None:
