@@ -200,6 +200,14 @@ pub enum Error {
         /// The repository, or the folder of its worktrees.
         path: PathBuf,
     },
+    /// No folder for worktrees can be made where they are to be.
+    #[error("no worktrees can be made in {}: {reason}", path.display())]
+    NoPlaceForWorktrees {
+        /// The folder of this repository's worktrees.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
     /// The base branch does not exist.
     #[error("the base {name} was not found in {}", path.display())]
     BaseMissing {
@@ -284,6 +292,7 @@ impl Error {
             | Self::NoCommits { .. }
             | Self::ForeignRepository { .. }
             | Self::PathNotText { .. }
+            | Self::NoPlaceForWorktrees { .. }
             | Self::BaseMissing { .. }
             | Self::AgentMissing { .. }
             | Self::RootNeedsSandbox
@@ -337,6 +346,9 @@ impl Error {
                 format!("trust it with: git config --global --add safe.directory '{}'", path.display())
             }
             Self::PathNotText { .. } => "rename the folder: its path goes into files that are UTF-8".into(),
+            Self::NoPlaceForWorktrees { .. } => {
+                "name a folder that can be written in AMPLIHACK_WORKTREE_DIR".into()
+            }
             Self::BaseMissing { .. } => "name an existing branch with --base".into(),
             Self::AgentMissing { .. } => {
                 "install it, put it on the PATH, or name another agent with --agent".into()

@@ -144,6 +144,7 @@ def _worktrees(repository: dict[str, Any] | None, repo: str) -> Iterator[Finding
         yield _skipped("worktrees", _NO_REPOSITORY)
         return
     found = [
+        *([_trouble("worktrees", repository["no_place"])] if repository["no_place"] else []),
         *(finding for one in repository["worktrees"] for finding in _worktree(one, repo)),
         *(
             _warning(

@@ -27,7 +27,7 @@ use super::origin::{Origin, Search, read_plan};
 use super::remote::Clone;
 use super::resources::{Disk, supply};
 use super::surroundings::{
-    Environment, find_executable, find_git, identity_is_set, layout, variable,
+    Environment, check_place, find_executable, find_git, identity_is_set, layout, variable,
 };
 
 /// A source that can be orchestrated.
@@ -49,7 +49,7 @@ pub struct Prepared {
     pub(super) base: Base,
     pub(super) git: Git,
     pub(super) agent: Agent,
-    /// Why that agent cannot be started, should one be needed.
+    /// Why no agent can be started, should one be needed.
     pub(super) unusable: Option<Error>,
     pub(super) environment: Vec<(OsString, OsString)>,
     /// The lock of the master issue, where that exists.
@@ -165,7 +165,7 @@ pub fn prepare(
         standing = stands(&origin, &layout, &options);
     }
     let (agent, unusable) = find_agent(&options, &resolved, &environment, &mut validation)?;
-    let unusable = match unusable {
+    let unusable = match unusable.or_else(|| find_place(&layout, &options, &mut validation)) {
         Some(error) if !may_be_done || taken_up.is_some() => return Err(error),
         other => other,
     };
@@ -416,6 +416,16 @@ fn find_agent(
     let is_root = rustix::process::geteuid().is_root();
     let refused = (!options.dry_run).then(|| agent.check_privileges(is_root, sandbox));
     Ok((agent, refused.and_then(Result::err)))
+}
+
+/// Why there is no place for worktrees, if so. A dry run only says it.
+fn find_place(layout: &Layout, options: &Options, validation: &mut Validation) -> Option<Error> {
+    let nowhere = check_place(layout).err()?;
+    if options.dry_run {
+        validation.resources.push(nowhere.to_string());
+        return None;
+    }
+    Some(nowhere)
 }
 
 /// That an agent's executable is not there.

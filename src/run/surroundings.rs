@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
 use crate::workspace::answers::check_version;
-use crate::workspace::exclude::can_make;
+use crate::workspace::exclude::{can_make, obstacle};
 use crate::workspace::locate;
 use crate::workspace::{Layout, Workspace};
 
@@ -80,6 +80,18 @@ pub fn layout(workspace: &Workspace, resolved: &Resolved, environment: &Environm
     let home = variable(environment, "HOME").map_or_else(std::env::temp_dir, PathBuf::from);
     let state = variable(environment, "XDG_STATE_HOME").map(Path::new);
     Layout::within(root, &Layout::fallback_folder(&home, state))
+}
+
+/// Refuses a place in which git could make no worktree.
+pub fn check_place(layout: &Layout) -> Result<()> {
+    let path = layout.worktrees();
+    match obstacle(path) {
+        Some(reason) => Err(Error::NoPlaceForWorktrees {
+            path: path.to_owned(),
+            reason,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The values of variables that are named like tokens and keys.

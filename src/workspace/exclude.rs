@@ -84,19 +84,26 @@ pub fn ensure_runtime(root: &Path) -> Result<()> {
 }
 
 /// Whether a folder can be made at `path`, or exists and can be written.
+pub fn can_make(path: &Path) -> bool {
+    obstacle(path).is_none()
+}
+
+/// What keeps a folder from being made at `path`, or from being written where it exists.
 ///
 /// Asks the nearest ancestor that exists; creates nothing.
-pub fn can_make(path: &Path) -> bool {
-    path.ancestors()
-        .find(|ancestor| ancestor.exists())
-        .is_some_and(|ancestor| {
-            ancestor.is_dir()
-                && rustix::fs::access(
-                    ancestor,
-                    rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
-                )
-                .is_ok()
-        })
+pub fn obstacle(path: &Path) -> Option<String> {
+    // A link that leads nowhere is in the way as well.
+    let nearest = path
+        .ancestors()
+        .find(|ancestor| ancestor.symlink_metadata().is_ok())
+        .unwrap_or(path);
+    if !nearest.is_dir() {
+        return Some(format!("{} is no folder", nearest.display()));
+    }
+    let enter_and_write = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::access(nearest, enter_and_write)
+        .err()
+        .map(|_| format!("{} cannot be written", nearest.display()))
 }
 
 fn failed(action: &'static str, path: &Path, error: &io::Error) -> Error {
@@ -161,5 +168,8 @@ mod tests {
         assert!(can_make(&root.path().join("a/b/c")));
         fs::write(root.path().join("file"), "").unwrap();
         assert!(!can_make(&root.path().join("file/below")));
+        std::os::unix::fs::symlink("nowhere", root.path().join("link")).unwrap();
+        let reason = obstacle(&root.path().join("link/below")).unwrap();
+        assert!(reason.ends_with("/link is no folder"), "{reason}");
     }
 }

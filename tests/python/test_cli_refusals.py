@@ -93,6 +93,20 @@ class TestBadInput:
         assert "os error" not in done.err
         assert place.runtime.read_text() == "mine"
 
+    def test_a_file_in_the_place_of_the_worktrees(self, place: Place) -> None:
+        trees = place.root.parent / "trees"
+        trees.write_text("mine")
+        place.environment["AMPLIHACK_WORKTREE_DIR"] = str(trees)
+        plan, agent = place.plan("Add a"), place.agent(WORKS)
+        done = place.run(plan, "--agent", agent, "--yes")
+        refused(done, 9, "no worktrees can be made", f"{trees} is no folder")
+        assert "AMPLIHACK_WORKTREE_DIR" in done.err
+        assert not place.runtime.exists()
+        told = place.run(plan, "--agent", agent, "--dry-run")
+        assert told.code == 0
+        assert f"{trees} is no folder" in told.out + told.err
+        assert "❌ worktrees: error: no worktrees can be made" in place.run("doctor").out
+
     def test_a_missing_agent(self, place: Place) -> None:
         done = place.run(place.plan("Add a"), "--agent", "no-such-agent --flag")
         refused(done, 9, "no-such-agent")

@@ -393,6 +393,7 @@ FACTS: dict[str, Any] = {
             "head": "main",
             "runtime": "/shop/.claude/runtime",
             "is_read_only": False,
+            "no_place": None,
             "worktrees": [],
             "strays": [],
             "locks": [],
@@ -464,6 +465,7 @@ def judged(
 
 ACCESS = ("github", "Ok", "standing", "Ok")
 ROOT = {"message": "refuses as root", "hint": "set IS_SANDBOX=1", "exit_code": 9}
+NO_PLACE = {"message": "/trees is no folder", "hint": "name another", "exit_code": 9}
 REFUSED = {"message": "octo/shop is archived", "hint": "unarchive it", "exit_code": 5}
 
 
@@ -487,6 +489,7 @@ class TestJudgement:
             (("agent", "Ok", "notices"), ["AMPLIHACK_DELEGATE is x"], 1, "agent", "delegate"),
             (("agent", "Ok", "claude", "version"), {"Err": "broken"}, 9, "agent", "install"),
             (("agent", "Ok", "claude", "login"), {"Ok": "[]"}, 1, "login", "claude auth status"),
+            (("repository", "Ok", "no_place"), NO_PLACE, 9, "worktrees", "name another"),
             (("repository", "Ok", "is_read_only"), True, 9, "repository", "right to write"),
             (("repository", "Ok", "orchestrations"), [LEFT], 1, "runs", "kill -9 7 8"),
             (

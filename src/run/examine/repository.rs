@@ -12,7 +12,7 @@ use crate::run::earlier::{self, Earlier};
 use crate::run::lock::holder;
 use crate::run::overview::{Condition, overview};
 use crate::run::remains::is_over;
-use crate::run::surroundings::Environment;
+use crate::run::surroundings::{Environment, check_place};
 use crate::supervisor::find_leftovers;
 use crate::workspace::cli::Git;
 use crate::workspace::exclude::can_make;
@@ -32,6 +32,8 @@ pub struct Repository {
     pub runtime: PathBuf,
     /// Nothing can be written there.
     pub is_read_only: bool,
+    /// Why no worktree can be made.
+    pub no_place: Option<Trouble>,
     /// The linked worktrees.
     pub worktrees: Vec<Worktree>,
     /// Folders among our worktrees that git does not know.
@@ -152,6 +154,7 @@ pub(super) fn look(
         head: head.unwrap_or_default(),
         runtime: layout.runtime(),
         is_read_only: !can_make(&layout.runtime()),
+        no_place: check_place(layout).err().map(Trouble::from),
         worktrees,
         strays,
         locks: locks(workspace),
