@@ -12,6 +12,7 @@ use crate::report::untrusted::inline_terminal;
 
 use super::facts::Start;
 use super::failure::{ErrorType, Failure, Stage};
+use super::options::Source;
 use super::publish::rfc3339;
 use super::resumption::Which;
 use super::state::{State, Task};
@@ -107,17 +108,8 @@ const fn condition(state: &State, holder: Option<u32>) -> Condition {
 }
 
 fn hint(state: &State, condition: Condition) -> Option<String> {
-    let Start {
-        orchestration,
-        label,
-        source,
-        ..
-    } = &state.start;
-    // A plan on standard input is gone; its issue names it as well.
-    let source = match source.as_str() {
-        "-" => label.replace("local-", "local#"),
-        path => shlex::try_quote(path).map_or_else(|_| path.to_owned(), Cow::into_owned),
-    };
+    let orchestration = &state.start.orchestration;
+    let source = source(&state.start);
     if condition == Condition::Running {
         let command = format!("parallel-orchestrate watch {orchestration}");
         Some(format!("follow it with: {command}"))
@@ -129,6 +121,16 @@ fn hint(state: &State, condition: Condition) -> Option<String> {
         let command = format!("parallel-orchestrate {source} --retry");
         Some(format!("run again what failed with: {command}"))
     }
+}
+
+/// What names the issue to the command, in any folder of the repository: a plan's path was true
+/// where the plan was run, and while there was such a file.
+fn source(start: &Start) -> String {
+    let issue = match Source::parse(&start.source) {
+        Source::Issue(address) if !start.local => address,
+        _ => start.label.replace("local-", "local#"),
+    };
+    shlex::try_quote(&issue).map_or_else(|_| issue.clone(), Cow::into_owned)
 }
 
 /// The summary's row, told as of now: while somebody works on it, what has no outcome has not
@@ -408,7 +410,10 @@ mod tests {
         let overview = overview(&state, Some(1), BEGAN);
         assert_eq!(overview.state, Condition::Interrupted);
         assert_eq!(overview.pid, None, "another run is only just taking it up");
-        assert_eq!(hint(&overview), "go on with: parallel-orchestrate plan.md");
+        assert_eq!(
+            hint(&overview),
+            "go on with: parallel-orchestrate 'local#1'"
+        );
         let cancelled = "failed CANCELLED: the run was interrupted";
         assert_eq!(statuses(&state, None)[2..], [cancelled, cancelled]);
     }
@@ -420,7 +425,10 @@ mod tests {
         let overview = overview(&state, None, BEGAN);
         assert_eq!(overview.state, Condition::Finished);
         assert_eq!(overview.exit_code, Some(9));
-        assert_eq!(hint(&overview), "go on with: parallel-orchestrate plan.md");
+        assert_eq!(
+            hint(&overview),
+            "go on with: parallel-orchestrate 'local#1'"
+        );
         assert_eq!(
             statuses(&state, None)[2],
             "failed CANCELLED: the orchestrator broke before this ended"
@@ -430,15 +438,32 @@ mod tests {
     #[test]
     fn a_finished_one_can_be_retried_where_tasks_failed() {
         let mut state = state();
-        state.start.source = "my plan.md".to_owned();
         state.tasks.truncate(2);
         state.finished = Some(2);
         assert_eq!(
             hint(&overview(&state, None, BEGAN)),
-            "run again what failed with: parallel-orchestrate 'my plan.md' --retry"
+            "run again what failed with: parallel-orchestrate 'local#1' --retry"
         );
         state.tasks.truncate(1);
         state.finished = Some(0);
         assert_eq!(overview(&state, None, BEGAN).hint, None);
+    }
+
+    #[test]
+    fn a_hint_names_the_issue_as_every_folder_of_the_repository_knows_it() {
+        for (local, label, source, named) in [
+            (true, "local-3", "../my plan.md", "'local#3'"),
+            (true, "local-3", "-", "'local#3'"),
+            (false, "12", "../my plan.md", "12"),
+            (false, "12", "-", "12"),
+            (false, "12", "octo/shop#12", "'octo/shop#12'"),
+        ] {
+            let mut state = state();
+            state.start.local = local;
+            state.start.label = label.to_owned();
+            state.start.source = source.to_owned();
+            let command = format!("go on with: parallel-orchestrate {named}");
+            assert_eq!(hint(&overview(&state, None, BEGAN)), command);
+        }
     }
 }

@@ -83,7 +83,7 @@ class TestStopping:
         assert time.monotonic() - began < 5
         assert "its agents are asked to end" in done.out
         assert "Stopped: interrupted (exit code 130), 0 of 1 tasks done" in done.out
-        assert "hint: go on with: parallel-orchestrate plan.md" in done.err
+        assert "hint: go on with: parallel-orchestrate 'local#1'" in done.err
         last = end(run)
         assert (run.returncode, last.exit_code) == (130, 130)
         assert last.summary.tasks[0].error.startswith("CANCELLED: ")  # type: ignore[union-attr]

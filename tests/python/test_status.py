@@ -79,7 +79,7 @@ class TestStates:
         for_people = place.run("status")
         assert "Agent-1  ✅ completed" in for_people.out
         assert "Agent-2  ❌ failed" in for_people.out
-        assert "hint: run again what failed with: parallel-orchestrate plan.md --retry" in (
+        assert "hint: run again what failed with: parallel-orchestrate 'local#1' --retry" in (
             for_people.err
         )
 
@@ -100,7 +100,7 @@ class TestStates:
         assert (shown["state"], shown["exit_code"]) == ("interrupted", code)
         assert [task["status"] for task in shown["tasks"]] == ["failed", "failed"]
         assert all(task["error"].startswith("CANCELLED: ") for task in shown["tasks"])
-        hint = "hint: go on with: parallel-orchestrate plan.md"
+        hint = "hint: go on with: parallel-orchestrate 'local#1'"
         assert hint in place.run("status").err
 
     def test_a_dead_orchestrator_has_crashed_and_nothing_is_in_progress(self, place: Place) -> None:
@@ -117,7 +117,7 @@ class TestStates:
         for_people = place.run("status")
         assert for_people.code == 0
         assert "its process died" in for_people.out
-        assert "hint: go on with: parallel-orchestrate plan.md" in for_people.err
+        assert "hint: go on with: parallel-orchestrate 'local#1'" in for_people.err
 
     def test_a_number_that_belongs_to_another_process_now_is_no_orchestrator(
         self, place: Place
