@@ -155,6 +155,16 @@ pub enum Error {
     },
 
     // --- forge -------------------------------------------------------------------------------
+    /// Nobody has a token for the forge, so nothing was asked.
+    #[error("there is no token for {host}: {reason}")]
+    NoToken {
+        /// The forge's host.
+        host: String,
+        /// Where it was looked for, and what was found there.
+        reason: String,
+        /// How to get one.
+        remedy: String,
+    },
     /// The forge refused a request, or could not be used.
     #[error("{what}: {reason}")]
     Forge {
@@ -285,7 +295,7 @@ impl Error {
             | Self::WarningsNotAccepted { .. }
             | Self::CannotAdopt { .. }
             | Self::TooManySubIssues { .. } => Kind::Validation,
-            Self::Forge { .. } => Kind::Forge,
+            Self::NoToken { .. } | Self::Forge { .. } => Kind::Forge,
             Self::GitMissing
             | Self::NotARepository { .. }
             | Self::BareRepository { .. }
@@ -337,7 +347,7 @@ impl Error {
                 "split the master issue into several, each with its own tasks".into()
             }
             Self::WarningsNotAccepted { .. } => "look at them with --dry-run, and go on with --yes".into(),
-            Self::Forge { remedy, .. } => remedy.clone(),
+            Self::NoToken { remedy, .. } | Self::Forge { remedy, .. } => remedy.clone(),
             Self::GitMissing => "install git 2.20 or later, and put it on the PATH".into(),
             Self::NotARepository { .. } => "run it inside a clone, or name one with --repo".into(),
             Self::BareRepository { .. } => "name a clone that has a work tree with --repo".into(),

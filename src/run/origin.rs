@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::forge::github::address::{IssueAddress, NoAddress, api_address, host_of_api};
 use crate::forge::github::time::RealTime;
-use crate::forge::github::token::{Sources, Token};
+use crate::forge::github::token::{GH, Sources, Token};
 use crate::forge::github::{GitHubForge, Setting};
 use crate::forge::marker::plan_identity;
 use crate::forge::{Forge, Issue, LocalForge, MarkerKind, Reply, Request, State};
@@ -23,7 +23,7 @@ use crate::world::real::{reason, wall};
 use super::interruption::Interruption;
 use super::options::Source;
 use super::remote::{Clone, Remote};
-use super::surroundings::{Environment, variable};
+use super::surroundings::{Environment, find_executable, variable};
 
 /// Where tasks come from, and where they are filed.
 pub struct Origin {
@@ -212,11 +212,14 @@ pub fn token_for(api: &Api, clone: &Clone<'_>) -> Result<Token> {
     if let Some(token) = api.sources.from_environment(lookup) {
         return Ok(token);
     }
+    if find_executable(GH, clone.environment).is_none() {
+        return Err(api.sources.missing(lookup, None));
+    }
     let printed = clone
         .interruption
         .ask(&api.sources.command, clone.environment);
     let token = printed.and_then(|printed| api.sources.from_command(&printed));
-    Ok(token.map_err(|reason| api.sources.missing(lookup, &reason))?)
+    token.map_err(|reason| api.sources.missing(lookup, Some(&reason)))
 }
 
 /// A variable that is set to something.

@@ -152,7 +152,7 @@ class TestEnterprise:
         del enterprise.place.environment["GH_ENTERPRISE_TOKEN"]
         enterprise.github.clear_requests()
         done = enterprise.run("1", "--agent", enterprise.place.agent(WORKS))
-        refused(done, 5, "talk to localhost", "GH_ENTERPRISE_TOKEN")
+        refused(done, 5, "no token for localhost", "GH_ENTERPRISE_TOKEN")
         assert enterprise.github.requests == []
 
     def test_a_certificate_that_nobody_vouches_for_is_refused(self, enterprise: Shop) -> None:

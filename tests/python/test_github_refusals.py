@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +51,10 @@ class TestTokens:
     def test_a_missing_token_is_said_before_anything_is_asked(self, shop: Shop) -> None:
         shop.issue("Add a")
         del shop.place.environment["GH_TOKEN"]
-        refuses(shop, "401", "there is no token", "GH_TOKEN", hint="gh auth login")
+        has_gh = shutil.which("gh", path=shop.place.environment["PATH"])
+        gh = "`gh auth token --hostname 127.0.0.1` " if has_gh else "gh is not installed"
+        looked = f"GH_TOKEN and GITHUB_TOKEN are not set, and {gh}"
+        refuses(shop, "error: there is no token for 127.0.0.1: ", looked, hint="gh auth login")
         assert shop.github.requests == []
 
     def test_a_refused_token(self, shop: Shop) -> None:

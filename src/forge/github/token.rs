@@ -5,7 +5,10 @@
 use std::fmt;
 
 use super::address::host_of_api;
-use crate::forge::ForgeError;
+use crate::error::Error;
+
+/// GitHub's own command, which keeps the tokens of those who have logged in with it.
+pub const GH: &str = "gh";
 
 /// A secret. Nothing but [`Token::expose`] shows it.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Sources {
         } else {
             ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"]
         };
-        let command = ["gh", "auth", "token", "--hostname", &host].map(str::to_owned);
+        let command = [GH, "auth", "token", "--hostname", &host].map(str::to_owned);
         Self {
             command: command.to_vec(),
             variables,
@@ -98,26 +101,30 @@ impl Sources {
         Token::new(output, command.clone()).ok_or_else(|| format!("{command} printed no token"))
     }
 
-    /// That there is none, or none that could be one. `command` says why the command gave none.
-    pub fn missing(&self, lookup: impl Fn(&str) -> Option<String>, command: &str) -> ForgeError {
+    /// That there is none, or none that could be one. `command` says why the command gave none;
+    /// `None` where it is not installed.
+    pub fn missing(&self, lookup: impl Fn(&str) -> Option<String>, command: Option<&str>) -> Error {
         let [first, second] = self.variables;
         let set = |name: &&str| lookup(name).is_some_and(|value| !value.trim().is_empty());
-        let reason = match self.variables.into_iter().find(set) {
-            Some(name) => {
-                format!("{name} is set, but holds no token: a token is one word of ASCII")
-            }
-            None => {
-                format!("there is no token: {first} and {second} are not set, and {command}")
-            }
+        let reason = if let Some(name) = self.variables.into_iter().find(set) {
+            format!("{name} is set, but holds no token: a token is one word of ASCII")
+        } else {
+            let command = command.unwrap_or("gh is not installed");
+            format!("{first} and {second} are not set, and {command}")
         };
-        ForgeError::Refused {
-            what: format!("talk to {}", self.host),
-            status: 401,
-            reason,
+        let host = self.host.clone();
+        let how = if command.is_some() {
+            "log in with"
+        } else {
+            "install gh and log in with"
+        };
+        Error::NoToken {
             remedy: format!(
-                "set {first}, or log in with: gh auth login --hostname {}",
-                self.host
+                "set {first} to a token from your settings on {host}, \
+                 or {how}: gh auth login --hostname {host}"
             ),
+            host,
+            reason,
         }
     }
 }
@@ -195,13 +202,13 @@ mod tests {
         let printed = sources.from_command("gho_x\n").unwrap();
         assert_eq!(printed.source(), "`gh auth token --hostname github.com`");
         let reason = |token: &str| {
-            let error = sources.missing(|_| Some(token.to_owned()), "gh is not there");
+            let error = sources.missing(|_| Some(token.to_owned()), Some("gh said no"));
             error.to_string()
         };
-        assert!(
-            reason("").contains("are not set, and gh is not there"),
-            "{}",
-            reason("")
+        assert_eq!(
+            reason(""),
+            "there is no token for github.com: GH_TOKEN and GITHUB_TOKEN are not set, \
+             and gh said no"
         );
         assert_eq!(
             sources.from_command("\n").unwrap_err(),
@@ -211,6 +218,32 @@ mod tests {
             reason("two\nlines").contains("GH_TOKEN is set"),
             "{}",
             reason("two\nlines")
+        );
+    }
+
+    #[test]
+    fn without_a_token_it_is_said_where_one_was_looked_for_and_how_to_get_one() {
+        let sources = Sources::of("https://ghe.example/api/v3", false);
+        let error = sources.missing(|_| None, None);
+        assert_eq!(
+            error.to_string(),
+            "there is no token for ghe.example: GH_ENTERPRISE_TOKEN and \
+             GITHUB_ENTERPRISE_TOKEN are not set, and gh is not installed"
+        );
+        assert_eq!(
+            error.hint(),
+            "set GH_ENTERPRISE_TOKEN to a token from your settings on ghe.example, \
+             or install gh and log in with: gh auth login --hostname ghe.example"
+        );
+        assert_eq!(
+            error.exit_code(),
+            5,
+            "nothing was asked, and it is the forge's all the same"
+        );
+        let hint = sources.missing(|_| None, Some("gh said no")).hint();
+        assert!(
+            hint.ends_with("or log in with: gh auth login --hostname ghe.example"),
+            "{hint}"
         );
     }
 }
