@@ -23,7 +23,7 @@ use super::publish::publish;
 use super::record::{Body, Class, Intent, Record, VERSION};
 use super::resumption::Resumption;
 use super::state::State;
-use super::status::status_file;
+use super::status::{believed, status_file};
 use super::summary::Summary;
 use super::unit::{ended_well, unit_end};
 
@@ -446,11 +446,11 @@ impl<'a, W: World> Driver<'a, W> {
         let known = task
             .claim
             .clone()
-            .unwrap_or_else(|| ("Working".to_owned(), 0));
+            .unwrap_or_else(|| ("Working".to_owned(), believed(0)));
         let stage = stage.map(|stage| self.site.redact(&stage));
         let claim = (
             stage.unwrap_or_else(|| known.0.clone()),
-            percent.unwrap_or(known.1),
+            percent.map_or(known.1, believed),
         );
         if claim != known {
             self.note(Body::AgentProgress {

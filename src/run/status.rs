@@ -113,12 +113,18 @@ pub(super) fn stage(task: &Task) -> &str {
     }
 }
 
+/// What an agent at work claims, as far as it is believed: it has a worktree, which is something,
+/// and the evidence that would take it to the end is still to come.
+pub(super) fn believed(percent: u8) -> u8 {
+    percent.clamp(5, 90)
+}
+
 /// Percent done. Steps behind us are known; what the agent claims fills the range of its work.
 pub(super) fn progress(task: &Task) -> u8 {
     let claimed = task.claim.as_ref().map_or(0, |(_, percent)| *percent);
     match task.step {
         Step::Planned | Step::Filed => 0,
-        Step::Prepared | Step::SetUp => claimed.clamp(5, 90),
+        Step::Prepared | Step::SetUp => believed(claimed),
         Step::Ran | Step::Inspected => claimed.max(90),
         Step::Verified | Step::Pushed => claimed.max(95),
         _ if task.failure.is_some() => claimed,

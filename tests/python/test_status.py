@@ -66,6 +66,12 @@ class TestStates:
         assert "Writing tests (45%)" in for_people.out
         assert "hint: follow it with: parallel-orchestrate watch" in for_people.err
 
+        claim = Path(works["worktree"]) / ".agent_status.json"
+        claim.with_name("tmp").write_text('{"progress_percentage": 96}', encoding="utf-8")
+        claim.with_name("tmp").rename(claim)
+        wait_for(lambda: status(place)["tasks"][0]["percent"] == 90, "the claim to be seen")
+        assert "Writing tests (90%)" in place.run("watch", "--for", "0").out, "the lines say so too"
+
     def test_a_finished_one_has_the_rows_of_its_summary(self, place: Place) -> None:
         done = place.run(place.plan("Add a", "Add b"), "--agent", place.agent(FAILS))
         assert done.code == 2
