@@ -76,7 +76,7 @@ class Orchestration:
         return replace(Timeline.from_events(events, now=now), damage=damage)
 
     def state(self) -> str:
-        """How it stands: ``running``, ``finished``, ``interrupted`` or ``crashed``.
+        """How it stands: ``running``, ``finished``, ``interrupted``, ``crashed`` or ``damaged``.
 
         Raises:
             EngineError: its journal cannot be read.

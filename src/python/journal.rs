@@ -48,7 +48,8 @@ pub(super) fn overview(
         return Err(damage.unwrap_or_else(not_begun).into());
     };
     let now = wall().as_millisecond();
-    let overview = run_overview::overview(&state, holder, now);
+    let told = damage.as_ref().map(ToString::to_string);
+    let overview = run_overview::overview(&state, holder, told, now);
     let damage = damage.map(|error| PyErr::from(error).into_value(py).into_any());
     Ok((json(&overview)?, overview.lines(now), overview.hint, damage))
 }

@@ -30,6 +30,8 @@ pub enum Condition {
     Interrupted,
     /// It has no end, and nobody works on it.
     Crashed,
+    /// Nobody works on it, and its journal tells only of a part: it may have gone on.
+    Damaged,
 }
 
 /// What `status --json` shows.
@@ -53,12 +55,14 @@ pub struct Overview {
     pub started: String,
     /// When its last record was made.
     pub updated: String,
-    /// When it came to its end.
+    /// When it came to its end, as far as is told.
     pub ended: Option<String>,
-    /// The exit code that it ended with.
+    /// The exit code that it ended with, as far as is told.
     pub exit_code: Option<u8>,
     /// What all agents said they cost, in US dollars.
     pub cost_usd: Option<f64>,
+    /// What is damaged: all else is as of before the damage.
+    pub damage: Option<String>,
     /// What to do next, for people.
     #[serde(skip)]
     pub hint: Option<String>,
@@ -67,9 +71,11 @@ pub struct Overview {
 }
 
 /// An orchestration as it stands at `now` (milliseconds since 1970). `holder` is the process that
-/// works on it, where there is one.
-pub fn overview(state: &State, holder: Option<u32>, now: i64) -> Overview {
-    let condition = condition(state, holder);
+/// works on it, where there is one. `damage` says why the state is that of a part of the journal.
+pub fn overview(state: &State, holder: Option<u32>, damage: Option<String>, now: i64) -> Overview {
+    let condition = condition(state, holder, damage.is_some());
+    // Behind the damage it may have gone on.
+    let finished = state.finished.filter(|_| condition != Condition::Damaged);
     let costs: Vec<_> = state
         .tasks
         .iter()
@@ -85,9 +91,10 @@ pub fn overview(state: &State, holder: Option<u32>, now: i64) -> Overview {
         pid: holder.filter(|_| condition == Condition::Running),
         started: rfc3339(state.wall(0)),
         updated: rfc3339(state.wall(state.at)),
-        ended: state.finished.map(|_| rfc3339(state.wall(state.at))),
-        exit_code: state.finished,
+        ended: finished.map(|_| rfc3339(state.wall(state.at))),
+        exit_code: finished,
         cost_usd: (!costs.is_empty()).then(|| costs.iter().sum()),
+        damage,
         hint: hint(state, condition),
         tasks: state
             .tasks
@@ -97,8 +104,9 @@ pub fn overview(state: &State, holder: Option<u32>, now: i64) -> Overview {
     }
 }
 
-const fn condition(state: &State, holder: Option<u32>) -> Condition {
+const fn condition(state: &State, holder: Option<u32>, damaged: bool) -> Condition {
     match (state.finished, holder) {
+        (Some(_), _) | (None, None) if damaged => Condition::Damaged,
         (Some(130 | 143), _) => Condition::Interrupted,
         // Whoever holds the lock now has only just taken it, or is about to give it back.
         (Some(_), _) => Condition::Finished,
@@ -113,6 +121,8 @@ fn hint(state: &State, condition: Condition) -> Option<String> {
     if condition == Condition::Running {
         let command = format!("parallel-orchestrate watch {orchestration}");
         Some(format!("follow it with: {command}"))
+    } else if condition == Condition::Damaged {
+        None // nothing goes on from a part
     } else if state.is_broken_off() {
         Some(format!("go on with: parallel-orchestrate {source}"))
     } else if state.reruns(Which::Failed).is_empty() {
@@ -134,18 +144,20 @@ fn source(start: &Start) -> String {
 }
 
 /// The summary's row, told as of now: while somebody works on it, what has no outcome has not
-/// failed; and once nobody does, nothing is in progress any more.
+/// failed; and once nobody does, nothing is in progress any more. What had no outcome before the
+/// damage may have had one behind it.
 fn row(state: &State, task: &Task, condition: Condition, now: i64) -> serde_json::Value {
     let mut summary = state.row(task);
     let runs = condition == Condition::Running;
     let is_open = task.failure.is_none() && !task.succeeded();
-    let was_broken_off = is_open && !runs && task.began.is_some();
+    let is_unknown = is_open && condition == Condition::Damaged;
+    let was_broken_off = is_open && !runs && !is_unknown && task.began.is_some();
     let failure = match &task.failure {
         Some(failure) => Some(failure.clone()),
         None if was_broken_off && summary.error.is_none() => Some(broken_off(condition)),
         None => None,
     };
-    if is_open && (runs || failure.is_some()) {
+    if is_open && (runs || is_unknown || failure.is_some()) {
         summary.error = failure.as_ref().map(Failure::status_text);
         summary.error_label = failure.as_ref().map(|f| f.error.label().to_owned());
         summary.failure_stage = failure.as_ref().map(|f| f.stage);
@@ -154,7 +166,9 @@ fn row(state: &State, task: &Task, condition: Condition, now: i64) -> serde_json
         let since = now.saturating_sub(state.wall(began)).max(0);
         summary.duration_seconds = since as f64 / 1e3;
     }
-    let status = if was_broken_off || (is_open && summary.error.is_some()) {
+    let status = if is_unknown {
+        "unknown"
+    } else if was_broken_off || (is_open && summary.error.is_some()) {
         "failed"
     } else {
         status::status(task)
@@ -205,12 +219,10 @@ impl Overview {
     /// `running for 2m 03s, process 4242`
     fn in_words(&self, now: i64) -> String {
         let since = |from: &str, to: i64| {
-            let from = from
-                .parse::<jiff::Timestamp>()
-                .map_or(to, jiff::Timestamp::as_millisecond);
-            duration(to.saturating_sub(from).max(0) as f64 / 1e3)
+            duration(to.saturating_sub(milliseconds(from, to)).max(0) as f64 / 1e3)
         };
         let ended = self.ended.as_deref().unwrap_or_default();
+        let until = milliseconds(&self.updated, now);
         match (self.state, self.exit_code) {
             (Condition::Running, _) => {
                 let verb = if self.stopping { "stopping" } else { "running" };
@@ -239,8 +251,18 @@ impl Overview {
                 "its process died; last heard of {} ago",
                 since(&self.updated, now)
             ),
+            (Condition::Damaged, _) => format!(
+                "its journal is damaged, and tells of the first {} alone",
+                since(&self.started, until)
+            ),
         }
     }
+}
+
+/// Since 1970; `otherwise` where that is no time.
+fn milliseconds(time: &str, otherwise: i64) -> i64 {
+    time.parse::<jiff::Timestamp>()
+        .map_or(otherwise, jiff::Timestamp::as_millisecond)
 }
 
 /// Agent, status, time, what it is at or came to, title.
@@ -262,9 +284,10 @@ fn cells(row: &serde_json::Value) -> [String; 5] {
             "in_progress" => "🤖 in progress".to_owned(),
             "completed" => "✅ completed".to_owned(),
             "failed" => "❌ failed".to_owned(),
+            "unknown" => "❔ unknown".to_owned(),
             other => format!("⏳ {other}"),
         },
-        if status == "pending" {
+        if matches!(status, "pending" | "unknown") {
             String::new()
         } else {
             duration(seconds)
@@ -335,8 +358,12 @@ mod tests {
 
     fn shown(state: &State, holder: Option<u32>) -> String {
         let now = BEGAN + 720_000;
-        let lines = overview(state, holder, now).lines(now);
+        let lines = seen(state, holder, now).lines(now);
         lines.join("\n")
+    }
+
+    fn seen(state: &State, holder: Option<u32>, now: i64) -> Overview {
+        overview(state, holder, None, now)
     }
 
     fn hint(overview: &Overview) -> &str {
@@ -344,7 +371,7 @@ mod tests {
     }
 
     fn statuses(state: &State, holder: Option<u32>) -> Vec<String> {
-        let overview = overview(state, holder, BEGAN + 720_000);
+        let overview = seen(state, holder, BEGAN + 720_000);
         let text = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
         let rows = overview.tasks.iter();
         rows.map(|row| format!("{} {}", text(&row["status"]), text(&row["error"])))
@@ -368,7 +395,7 @@ mod tests {
     fn while_it_runs_a_task_without_an_outcome_has_not_failed() {
         let mut state = state();
         state.cancelled = Some(130);
-        let overview = overview(&state, Some(4242), BEGAN + 720_000);
+        let overview = seen(&state, Some(4242), BEGAN + 720_000);
         assert_eq!(overview.state, Condition::Running);
         assert!(overview.stopping);
         assert_eq!(overview.cost_usd, Some(0.25));
@@ -381,7 +408,7 @@ mod tests {
 
     #[test]
     fn once_nobody_works_on_it_nothing_is_in_progress() {
-        assert_eq!(overview(&state(), None, BEGAN).state, Condition::Crashed);
+        assert_eq!(seen(&state(), None, BEGAN).state, Condition::Crashed);
         assert_eq!(
             statuses(&state(), None),
             [
@@ -403,11 +430,47 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_damage_nothing_is_known() {
+        let mut state = state();
+        for finished in [None, Some(0), Some(130)] {
+            state.finished = finished;
+            state.cancelled = finished.filter(|code| *code == 130);
+            let overview = overview(&state, None, Some("line 7".to_owned()), BEGAN + 720_000);
+            assert_eq!(overview.state, Condition::Damaged);
+            assert_eq!(overview.damage.as_deref(), Some("line 7"));
+            assert_eq!((&overview.ended, overview.exit_code), (&None, None));
+            assert_eq!(overview.hint, None);
+            assert_eq!(overview.tasks[2]["error"], serde_json::Value::Null);
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(overview.lines(BEGAN + 720_000).join("\n"), @r"
+                orch-local-1-20260101-1200: its journal is damaged, and tells of the first 10m alone
+                #1 Plan
+
+                Agent-1  ✅ completed  3m  PR #7         Add a
+                Agent-2  ❌ failed     3m  Test timeout  Add b
+                Agent-3  ❔ unknown                      Add c
+                Agent-4  ❔ unknown                      Add d
+                ");
+            }
+        }
+        let at_work = overview(
+            &State {
+                finished: None,
+                ..state
+            },
+            Some(1),
+            Some(String::new()),
+            BEGAN,
+        );
+        assert_eq!(at_work.state, Condition::Running, "it can be told to end");
+    }
+
+    #[test]
     fn an_interrupted_one_says_of_its_tasks_what_its_summary_does() {
         let mut state = state();
         state.cancelled = Some(143);
         state.finished = Some(143);
-        let overview = overview(&state, Some(1), BEGAN);
+        let overview = seen(&state, Some(1), BEGAN);
         assert_eq!(overview.state, Condition::Interrupted);
         assert_eq!(overview.pid, None, "another run is only just taking it up");
         assert_eq!(
@@ -422,7 +485,7 @@ mod tests {
     fn one_that_broke_has_finished_with_its_exit_code() {
         let mut state = state();
         state.finished = Some(9);
-        let overview = overview(&state, None, BEGAN);
+        let overview = seen(&state, None, BEGAN);
         assert_eq!(overview.state, Condition::Finished);
         assert_eq!(overview.exit_code, Some(9));
         assert_eq!(
@@ -441,12 +504,12 @@ mod tests {
         state.tasks.truncate(2);
         state.finished = Some(2);
         assert_eq!(
-            hint(&overview(&state, None, BEGAN)),
+            hint(&seen(&state, None, BEGAN)),
             "run again what failed with: parallel-orchestrate 'local#1' --retry"
         );
         state.tasks.truncate(1);
         state.finished = Some(0);
-        assert_eq!(overview(&state, None, BEGAN).hint, None);
+        assert_eq!(seen(&state, None, BEGAN).hint, None);
     }
 
     #[test]
@@ -463,7 +526,7 @@ mod tests {
             state.start.label = label.to_owned();
             state.start.source = source.to_owned();
             let command = format!("go on with: parallel-orchestrate {named}");
-            assert_eq!(hint(&overview(&state, None, BEGAN)), command);
+            assert_eq!(hint(&seen(&state, None, BEGAN)), command);
         }
     }
 }

@@ -160,15 +160,22 @@ class TestTrouble:
         place.run(place.plan("Add a", "Add b"), "--agent", place.agent(WORKS))
         path = journal(place)
         lines = path.read_bytes().splitlines(keepends=True)
-        lines[-3] = lines[-3].replace(b'"', b"'", 1)
-        path.write_bytes(b"".join(lines))
-        done = place.run("status")
-        assert done.code == 9
-        assert f"damaged at line {len(lines) - 2}" in done.err
-        assert "Agent-2" in done.out
-        shown = status(place, code=9)
-        assert [task["status"] for task in shown["tasks"]] == ["completed", "completed"]
-        assert path.read_bytes() == b"".join(lines)
+        first = next(n for n, line in enumerate(lines) if b'"agent_spawned"' in line)
+        for damaged, known in ((len(lines) - 3, "completed"), (first + 1, "unknown")):
+            found = [*lines]
+            found[damaged] = lines[damaged].replace(b'"', b"'", 1)
+            path.write_bytes(b"".join(found))
+            done = place.run("status")
+            assert done.code == 9
+            assert "its journal is damaged, and tells of the first " in done.out
+            assert f"damaged at line {damaged + 1}" in done.err
+            assert "go on with" not in done.err
+            shown = status(place, code=9)
+            assert (shown["state"], shown["exit_code"]) == ("damaged", None)
+            assert f"damaged at line {damaged + 1}" in shown["damage"]
+            rows = [(task["status"], task["error"]) for task in shown["tasks"]]
+            assert rows == [(known, None)] * 2
+        assert path.read_bytes() == b"".join(found), "it is left as it was"
 
     def test_a_journal_that_is_damaged_before_it_begins_shows_nothing(self, place: Place) -> None:
         place.run(place.plan("Add a"), "--agent", place.agent(WORKS))

@@ -30,8 +30,9 @@ def command(*, issue: str | None, as_json: bool, repo: str) -> int:
 
     ISSUE is an issue (local#3, 1234), of which the latest orchestration is meant, or the id of an
     orchestration. By default it is the latest that runs, else the latest of all. It is running,
-    finished, interrupted (by a person or the system) or crashed: its process died, and it has no
-    end. One that broke has finished too, with exit code 5 or 9.
+    finished, interrupted (by a person or the system), crashed (its process died, and it has no end)
+    or damaged: its journal tells only of a part. One that broke has finished too, with exit code 5
+    or 9.
     """
     from orchestration import _core  # noqa: PLC0415 - the help needs no engine
     from orchestration.watching import find  # noqa: PLC0415

@@ -212,7 +212,7 @@ fn orchestrations(masters: &[Known]) -> Vec<Orchestration> {
         for (place, earlier) in earlier.iter().rev().enumerate() {
             // The lock is that of the latest.
             let holder = holder.filter(|_| place == 0);
-            let overview = overview(&earlier.state, holder, now);
+            let overview = overview(&earlier.state, holder, None, now);
             marks.push(earlier.state.start.engine.as_str());
             found.push(Orchestration {
                 id: overview.orchestration,
