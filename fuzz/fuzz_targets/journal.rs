@@ -75,7 +75,7 @@ fn replay(records: &[Record]) {
         let _ = status_file(&state, task, i64::MAX);
     }
     for holder in [None, Some(1)] {
-        let _ = overview(&state, holder, 0).lines(i64::MAX);
+        let _ = overview(&state, holder, None, 0).lines(i64::MAX);
     }
     let _ = state.summary();
 }

@@ -34,6 +34,7 @@ pub mod run {
     pub mod publish;
     pub mod record;
     pub mod resumption;
+    pub mod source;
     pub mod state;
     pub mod status;
     pub mod summary;

@@ -8,8 +8,9 @@ use crate::forge::github::address::IssueAddress;
 use crate::workspace::{Layout, Master};
 
 use super::earlier::{self, Earlier};
-use super::options::{Options, Source};
+use super::options::Options;
 use super::resumption::{Rerun, Which};
+use super::source::Source;
 
 /// An earlier orchestration that goes on.
 #[derive(Debug, Clone, PartialEq)]

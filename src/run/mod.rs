@@ -2,7 +2,7 @@
 //!
 //! | module | what it is | pure |
 //! | --- | --- | --- |
-//! | [`options`] | what may be asked of it | yes |
+//! | [`options`], [`source`] | what may be asked of it, and of what | yes |
 //! | [`origin`], [`remote`] | where tasks come from, and where they are filed | no |
 //! | [`again`], [`judge`] | which earlier run goes on, else which tasks there are | no |
 //! | [`prepare`], [`surroundings`], [`resources`] | what is checked before anything is created | no |
@@ -62,6 +62,7 @@ pub mod remains;
 pub mod remote;
 pub mod resources;
 pub mod resumption;
+pub mod source;
 pub mod start;
 pub mod state;
 pub mod status;

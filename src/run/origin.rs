@@ -21,8 +21,8 @@ use crate::workspace::{Layout, Master, Workspace};
 use crate::world::real::{reason, wall};
 
 use super::interruption::Interruption;
-use super::options::Source;
 use super::remote::{Clone, Remote};
+use super::source::Source;
 use super::surroundings::{Environment, find_executable, variable};
 
 /// Where tasks come from, and where they are filed.

@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::facts::Start;
 use super::failure::{ErrorType, Failure, Stage};
-use super::options::Source;
 use super::publish::rfc3339;
 use super::resumption::Which;
+use super::source::Source;
 use super::state::{State, Task};
 use super::status;
 

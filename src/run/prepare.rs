@@ -22,10 +22,11 @@ use super::earlier::{self, Earlier};
 use super::interruption::Interruption;
 use super::judge::Judged;
 use super::lock::Lock;
-use super::options::{Options, Resolved, Source};
+use super::options::{Options, Resolved};
 use super::origin::{Origin, Search, read_plan};
 use super::remote::Clone;
 use super::resources::{Disk, supply};
+use super::source::Source;
 use super::surroundings::{
     Environment, check_place, find_executable, find_git, identity_is_set, layout, variable,
 };
