@@ -99,13 +99,7 @@ pub fn prepare(
     // Errors name the folder itself, not the way to it.
     let repository = repository.canonicalize().unwrap_or(repository);
     let parsed = Source::parse(source);
-    let plan = match &parsed {
-        Source::File(path) => {
-            read_plan(path, interruption).map(|(text, path)| (text, Some(path)))?
-        }
-        Source::Stdin => (text.unwrap_or_default(), None),
-        Source::Issue(_) | Source::Local(_) => (String::new(), None),
-    };
+    let plan = read_source(&parsed, text, interruption)?;
     let git = find_git(&environment)?;
     let workspace = Workspace::discover(&repository)?;
     let layout = layout(&workspace, &resolved, &environment);
@@ -174,10 +168,7 @@ pub fn prepare(
     Ok(Prepared {
         taken_up,
         source: source.to_owned(),
-        notices: notices(&agent, &validation)
-            .into_iter()
-            .chain(standing)
-            .collect(),
+        notices: notices(&agent, &validation, standing),
         adopted: adopted
             .into_iter()
             .map(|(number, issue)| (number, issue.title))
@@ -268,12 +259,28 @@ fn marks(earlier: &[Earlier]) -> Vec<(PathBuf, u64)> {
 }
 
 /// What a person should know beforehand; warnings are shown as such.
-fn notices(agent: &Agent, validation: &Validation) -> Vec<String> {
+fn notices(agent: &Agent, validation: &Validation, standing: Option<String>) -> Vec<String> {
     let lines = agent.notices().iter().chain(&validation.resources);
     lines
         .filter(|line| !validation.warnings.contains(line))
         .cloned()
+        .chain(standing)
         .collect()
+}
+
+/// The text of a plan, and where it stands; an issue's is read from its forge.
+fn read_source(
+    source: &Source,
+    text: Option<String>,
+    interruption: &Interruption,
+) -> Result<(String, Option<PathBuf>)> {
+    Ok(match source {
+        Source::File(path) => {
+            read_plan(path, interruption).map(|(text, path)| (text, Some(path)))?
+        }
+        Source::Stdin => (text.unwrap_or_default(), None),
+        Source::Issue(_) | Source::Local(_) => (String::new(), None),
+    })
 }
 
 /// The user's git, with what is known about how to run it.
