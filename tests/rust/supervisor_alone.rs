@@ -121,7 +121,9 @@ mod alone {
             all.iter()
                 .all(|finished| finished.outcome == Outcome::Success)
         );
-        assert_eq!(descriptors(), before);
+        // The engine may have had one more in its hands when they were counted first.
+        let left = descriptors();
+        assert!(left <= before, "{left} descriptors, {before} before");
         assert_eq!(zombies(), Vec::<String>::new());
     }
 
