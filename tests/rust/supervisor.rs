@@ -351,19 +351,24 @@ fn a_dropped_pool_leaves_no_process_behind() {
     assert!(!Path::new("/proc").join(pid).exists());
 }
 
-#[test]
-fn mirrored_output_comes_in_whole_lines_and_in_order() {
+/// A pool in which a script runs whose output is reported as it comes.
+fn listening_to(script: &str) -> Pool {
     let pool = Pool::new(None).unwrap();
     let capture = Capture {
         mirror: true,
         tee: None,
     };
-    let script = "printf 'a\\nb'; sleep 0.1; printf 'c\\nd'";
     pool.submit(UnitSpec {
         capture,
         ..sh(script)
     })
     .unwrap();
+    pool
+}
+
+#[test]
+fn mirrored_output_comes_in_whole_lines_and_in_order() {
+    let pool = listening_to("printf 'a\\nb'; sleep 0.1; printf 'c\\nd'");
     let mut pieces = Vec::new();
     while let Some(event) = pool.next(None) {
         if let UnitEvent::Output { chunk, .. } = event {
@@ -375,17 +380,7 @@ fn mirrored_output_comes_in_whole_lines_and_in_order() {
 
 #[test]
 fn a_line_without_end_comes_in_pieces() {
-    let pool = Pool::new(None).unwrap();
-    let capture = Capture {
-        mirror: true,
-        tee: None,
-    };
-    let script = "head -c 20000000 /dev/zero | tr '\\0' x";
-    pool.submit(UnitSpec {
-        capture,
-        ..sh(script)
-    })
-    .unwrap();
+    let pool = listening_to("head -c 20000000 /dev/zero | tr '\\0' x");
     let (mut longest, mut length) = (0, 0);
     while let Some(event) = pool.next(None) {
         if let UnitEvent::Output { chunk, .. } = event {
