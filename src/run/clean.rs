@@ -107,6 +107,9 @@ impl Cleaner<'_> {
     }
 
     fn clean_after(&self, left: &[Left], outcome: &mut Outcome) -> Result<()> {
+        if !self.dry_run {
+            self.forget_unfinished(left, outcome);
+        }
         let registered = self.workspace.worktrees()?;
         let mut all = Vec::new();
         for (start, task) in left {
@@ -128,6 +131,22 @@ impl Cleaner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Clears away worktrees that git was killed over; nothing is in them yet, or any more.
+    fn forget_unfinished(&self, left: &[Left], outcome: &mut Outcome) {
+        let mut folders = BTreeMap::new();
+        for (start, task) in left {
+            let branch = task.branch.as_deref().unwrap_or_default();
+            let path = worktree_of(start, task, branch);
+            folders.extend(path.parent().map(|folder| (folder.to_owned(), start)));
+        }
+        for (folder, start) in folders {
+            let steps = self.steps(start);
+            if let Err(reason) = steps.forget_unfinished(self.workspace, &folder) {
+                outcome.kept.push((folder.display().to_string(), reason));
+            }
+        }
     }
 
     fn remains(&self, start: &Start, task: &Task, registered: &[Registered]) -> Result<Remains> {

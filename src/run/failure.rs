@@ -126,7 +126,7 @@ impl ErrorType {
             "unmerged",
         ]) {
             Self::FileConflict
-        } else if says(&["gpg", "sign", "hook"]) {
+        } else if says(&["gpg", "to sign", "signing", "hook"]) {
             Self::ValidationError
         } else {
             Self::Unknown
@@ -187,6 +187,7 @@ mod tests {
                 "git commit failed: gpg failed to sign the data",
                 ErrorType::ValidationError,
             ),
+            ("git commit was killed by signal 9", ErrorType::Unknown),
         ] {
             assert_eq!(ErrorType::of_step(message), expected, "{message}");
         }

@@ -94,6 +94,8 @@ impl Git {
             // An editor that a hook or a merge opens would wait for ever.
             ("GIT_EDITOR".into(), "true".into()),
             ("GIT_MERGE_AUTOEDIT".into(), "no".into()),
+            // What it says, and writes into the mark of an unfinished worktree, is read here.
+            ("LANGUAGE".into(), "C".into()),
         ];
         if !self.ssh_is_set {
             set.push(("GIT_SSH_COMMAND".into(), QUIET_SSH.into()));
@@ -447,6 +449,12 @@ mod tests {
         );
         assert!(command.remove.contains(&"GIT_DIR".into()));
         assert!(command.remove.contains(&"GIT_INDEX_FILE".into()));
+    }
+
+    #[test]
+    fn git_speaks_the_language_in_which_it_is_read() {
+        let command = git().check_out(Path::new("/w"));
+        assert!(command.set.contains(&("LANGUAGE".into(), "C".into())));
     }
 
     #[test]

@@ -16,11 +16,16 @@ impl Workspace {
     /// and its like, of the branch. Often there is none.
     pub fn locks(&self, worktree: &Path, branch: &str) -> Result<Vec<PathBuf>> {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
-        let heads = repository.commondir().join("refs/heads");
-        let mut locks = vec![heads.join(format!("{branch}.lock"))];
-        locks.extend(entries(repository.path()));
+        let mut locks = entries(repository.path());
         locks.retain(|path| is_lock(path));
+        locks.extend(self.branch_lock(branch));
         Ok(locks)
+    }
+
+    /// The one that git holds while it makes, moves or deletes a branch.
+    pub fn branch_lock(&self, branch: &str) -> Option<PathBuf> {
+        let heads = self.common_dir().join("refs/heads");
+        Some(heads.join(format!("{branch}.lock"))).filter(|path| is_lock(path))
     }
 
     /// All that there are now in the repository: of the main worktree, of the linked ones, of

@@ -6,6 +6,7 @@
 //! | [`layout`] | every path, branch name and id | nothing |
 //! | [`read`] | questions to the repository, answered through libgit2 | reads only |
 //! | `locks` | the lock files that git leaves behind | reads only |
+//! | [`unfinished`] | worktrees that git was killed over | reads only |
 //! | [`merging`] | which branches collide, merged in memory | reads only |
 //! | [`commits`] | what commits would publish | reads only |
 //! | [`cli`] | argv and environment of git commands | nothing |
@@ -16,6 +17,9 @@
 //! Commands that change a repository or talk to a remote are run by the supervisor with the
 //! user's own `git`, so that credential helpers, SSH, hooks, filters and signing work.
 
+use std::fs;
+use std::path::Path;
+
 pub mod answers;
 pub mod cli;
 pub mod commits;
@@ -25,6 +29,7 @@ pub mod locate;
 mod locks;
 pub mod merging;
 pub mod read;
+pub mod unfinished;
 
 pub use layout::{Layout, Master};
 pub use read::{Base, Evidence, Head, Workspace};
@@ -44,4 +49,9 @@ pub fn is_own_path(path: &[u8]) -> bool {
         || path
             .strip_prefix(RUNTIME_FOLDER.as_bytes())
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// Whether two paths lead to the same place, symbolic links followed.
+pub fn is_same_place(a: &Path, b: &Path) -> bool {
+    a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -84,7 +84,7 @@ pub struct Registered {
     pub path: PathBuf,
     /// The branch that is checked out there.
     pub branch: Option<String>,
-    /// The folder is there.
+    /// The folder is there, with the link to the repository in it.
     pub exists: bool,
     /// Somebody keeps it from being removed or pruned, for this reason, which may be empty.
     pub locked: Option<String>,
@@ -278,7 +278,7 @@ impl Workspace {
                 _ => None,
             };
             found.push(Registered {
-                exists: path.is_dir(),
+                exists: path.join(".git").exists(),
                 path,
                 branch,
                 locked,

@@ -20,7 +20,7 @@ use crate::workspace::answers::uncommitted;
 use crate::workspace::cli::{Git, GitCommand};
 use crate::workspace::commits::find_secret;
 use crate::workspace::merging::Clashes;
-use crate::workspace::{Evidence, Workspace};
+use crate::workspace::{Evidence, Workspace, is_same_place};
 use crate::world::{Completion, Fact, Workplace};
 
 use super::{News, reason};
@@ -116,10 +116,13 @@ impl Steps {
 
     fn ensure_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
         let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
+        if let Some(folder) = place.path.parent() {
+            self.forget_unfinished(&workspace, folder)?;
+        }
         let registered = workspace.worktrees().map_err(|error| error.to_string())?;
         let ours = registered
             .iter()
-            .find(|known| known.exists && same(&known.path, &place.path));
+            .find(|known| known.exists && is_same_place(&known.path, &place.path));
         match ours {
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
                 forget_stale_locks(&workspace, place)?;
@@ -160,22 +163,18 @@ impl Steps {
 
     /// The short part: makes folder and branch known to git.
     fn register(&self, workspace: &Workspace, place: &Workplace) -> Result<(), Trouble> {
-        if let Some(parent) = place.path.parent() {
-            fs::create_dir_all(parent).map_err(|error| {
-                format!("cannot create {}: {}", parent.display(), reason(&error))
-            })?;
-        }
+        let folder = place.path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot create {}: {}", folder.display(), reason(&error)))?;
+        let _registration = self.lock_registration()?;
+        forget(workspace.branch_lock(&place.branch))?;
         let exists = workspace
             .branch_exists(&place.branch)
             .map_err(|error| error.to_string())?;
-        let _registration = self.lock_registration()?;
-        if exists {
-            self.run(&self.git.worktree_prune(&self.root))?;
-            self.run(
-                &self
-                    .git
-                    .worktree_add_existing(&self.root, &place.branch, &place.path),
-            )
+        let added = if exists {
+            let git = &self.git;
+            self.run(&git.worktree_prune(&self.root))?;
+            self.run(&git.worktree_add_existing(&self.root, &place.branch, &place.path))
         } else {
             self.run(&self.git.worktree_add(
                 &self.root,
@@ -183,7 +182,22 @@ impl Steps {
                 &place.path,
                 &place.base_commit,
             ))
+        };
+        if added.is_err() {
+            // Here nothing is registered now, and the next one must not find it.
+            forget_unfinished(workspace, folder)?;
         }
+        added
+    }
+
+    /// Clears away what a `git worktree` that was killed has left of worktrees in `folder`.
+    pub fn forget_unfinished(&self, workspace: &Workspace, folder: &Path) -> Result<(), String> {
+        if workspace.unfinished(folder).is_empty() {
+            return Ok(());
+        }
+        // It may be that another is just being registered.
+        let _registration = self.lock_registration()?;
+        forget_unfinished(workspace, folder)
     }
 
     /// git locks what it writes, but gives up at once where another holds the lock; so ours wait.
@@ -433,6 +447,10 @@ impl Steps {
                 command.name
             )),
             Outcome::Cancelled(_) => Err(format!("git {} was interrupted", command.name)),
+            Outcome::Signalled(signal) => Err(format!(
+                "git {} was killed by signal {signal}",
+                command.name
+            )),
             _ => Ok((
                 finished.exit_code(),
                 finished.captured.stdout.bytes(),
@@ -472,21 +490,37 @@ fn forget_stale_locks(workspace: &Workspace, place: &Workplace) -> Result<(), Tr
     let locks = workspace
         .locks(&place.path, &place.branch)
         .map_err(|error| error.to_string())?;
-    for stale in locks {
-        match fs::remove_file(&stale) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(format!(
-                    "cannot remove {}: {}",
-                    stale.display(),
-                    reason(&error)
-                ));
-            }
-            _ => {}
-        }
+    forget(locks)
+}
+
+/// Only for who holds the lock of registrations. A link goes first: it is found by its
+/// registration.
+fn forget_unfinished(workspace: &Workspace, folder: &Path) -> Result<(), Trouble> {
+    for left in workspace.unfinished(folder) {
+        forget(left.link)?;
+        fs::remove_dir_all(&left.registration)
+            .or_else(only_if_there)
+            .map_err(|error| cannot_remove(&left.registration, &error))?;
     }
     Ok(())
 }
 
-fn same(a: &Path, b: &Path) -> bool {
-    a == b || matches!((fs::canonicalize(a), fs::canonicalize(b)), (Ok(a), Ok(b)) if a == b)
+fn forget(files: impl IntoIterator<Item = PathBuf>) -> Result<(), Trouble> {
+    for file in files {
+        fs::remove_file(&file)
+            .or_else(only_if_there)
+            .map_err(|error| cannot_remove(&file, &error))?;
+    }
+    Ok(())
+}
+
+fn only_if_there(error: std::io::Error) -> std::io::Result<()> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn cannot_remove(path: &Path, error: &std::io::Error) -> Trouble {
+    format!("cannot remove {}: {}", path.display(), reason(error))
 }
