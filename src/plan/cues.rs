@@ -40,6 +40,7 @@ pub(super) struct Cue {
 }
 
 /// Splits the table `words/cues.txt`: sections named after the kind of cue, phrases between bars.
+/// Those in ASCII come first.
 pub(super) static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
     let mut cues = Vec::new();
     let mut kind = None;
@@ -59,6 +60,7 @@ pub(super) static CUES: LazyLock<Vec<Cue>> = LazyLock::new(|| {
             }));
         }
     }
+    cues.sort_by_key(|cue| !cue.text.is_ascii());
     cues
 });
 

@@ -192,27 +192,31 @@ static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| EXTENSIONS.iter().copie
 
 /// Whether a name is that of a file without an extension.
 fn is_bare_file(name: &str) -> bool {
-    matches!(
-        name,
-        "Makefile"
-            | "Dockerfile"
-            | "Gemfile"
-            | "Rakefile"
-            | "Procfile"
-            | "Jenkinsfile"
-            | "Vagrantfile"
-            | "Justfile"
-            | "justfile"
-            | "CODEOWNERS"
-            | "LICENSE"
-            | ".gitignore"
-            | ".env"
-            | ".dockerignore"
-            | ".editorconfig"
-            | ".npmrc"
-            | ".eslintrc"
-            | ".prettierrc"
-    )
+    // Quick for running text, which is in small letters.
+    let first = name.as_bytes().first();
+    let may_be = first.is_some_and(|byte| matches!(byte, b'A'..=b'Z' | b'.' | b'j'));
+    may_be
+        && matches!(
+            name,
+            "Makefile"
+                | "Dockerfile"
+                | "Gemfile"
+                | "Rakefile"
+                | "Procfile"
+                | "Jenkinsfile"
+                | "Vagrantfile"
+                | "Justfile"
+                | "justfile"
+                | "CODEOWNERS"
+                | "LICENSE"
+                | ".gitignore"
+                | ".env"
+                | ".dockerignore"
+                | ".editorconfig"
+                | ".npmrc"
+                | ".eslintrc"
+                | ".prettierrc"
+        )
 }
 
 /// Names with an extension that are products rather than files.
@@ -241,67 +245,102 @@ const PRODUCTS: &[&str] = &[
 /// What may stand beside a path in running text.
 const SEPARATORS: &str = ",;()[]{}<>\"'`|*=“”«»、，。（）：「」→";
 
-/// The ASCII separators and blanks as a set of bits.
-const ASCII_SEPARATORS: u128 = {
-    let mut set = 0;
-    let bytes = SEPARATORS.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at].is_ascii() {
-            set |= 1 << bytes[at];
+/// Whether a byte ends a word.
+const ENDS: u8 = 1;
+/// Whether a byte is one of those that make a word a path, or that follow a word.
+const MARKS: u8 = 2;
+/// Whether a byte belongs to a character that is more than a byte.
+const WIDE: u8 = 4;
+
+/// What each byte is to the words of a text.
+const BYTES: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0x80;
+    while at < table.len() {
+        table[at] = WIDE;
+        at += 1;
+    }
+    let ends = SEPARATORS.as_bytes();
+    at = 0;
+    while at < ends.len() {
+        if ends[at].is_ascii() {
+            table[ends[at] as usize] = ENDS;
         }
         at += 1;
     }
-    set | 1 << b' ' | 1 << b'\t' | 1 << b'\n' | 1 << b'\r' | 1 << 0x0b | 1 << 0x0c
+    let blanks = b" \t\n\r\x0b\x0c";
+    at = 0;
+    while at < blanks.len() {
+        table[blanks[at] as usize] = ENDS;
+        at += 1;
+    }
+    let marks = b"/.:!?";
+    at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = MARKS;
+        at += 1;
+    }
+    table
 };
 
-/// The words of a text between separators, without the punctuation behind them. Bytes are looked at
-/// rather than characters: this is the one step that a plan pays for with every byte.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+/// The words of a text between separators, each with what its bytes are. Bytes are looked at rather
+/// than characters: this is the one step that a plan pays for with every byte.
+fn words(text: &str) -> impl Iterator<Item = (&str, u8)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let (end, next) = first_separator(rest);
+        let (end, next, bytes) = first_separator(rest);
         let word = &rest[..end];
         rest = &rest[next..];
-        Some(word.trim_end_matches(['.', ':', '!', '?', '…']))
+        Some((word, bytes))
     })
 }
 
-/// Where the first separator of a text begins and ends.
-fn first_separator(text: &str) -> (usize, usize) {
-    let bytes = text.as_bytes();
+/// Where the first separator of a text begins and ends, and what the bytes before it are.
+fn first_separator(text: &str) -> (usize, usize, u8) {
+    let mut seen = 0;
     let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        if byte.is_ascii() {
-            if ASCII_SEPARATORS >> byte & 1 == 1 {
-                return (at, at + 1);
-            }
+    while let Some(&byte) = text.as_bytes().get(at) {
+        let is = BYTES[usize::from(byte)];
+        if is & (ENDS | WIDE) == 0 {
+            seen |= is;
             at += 1;
+        } else if is & ENDS != 0 {
+            return (at, at + 1, seen);
         } else {
             let c = text[at..].chars().next().unwrap_or_default();
             let next = at + c.len_utf8();
             if c.is_whitespace() || SEPARATORS.contains(c) {
-                return (at, next);
+                return (at, next, seen);
             }
+            seen |= WIDE;
             at = next;
         }
     }
-    (at, at)
+    (at, at, seen)
 }
 
 /// The paths named in a text, each once, in order.
 pub(super) fn paths(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for word in words(text) {
-        // Most words are no paths, and a colon may stand before a line number.
+    for (word, bytes) in words(text) {
+        // Most words are no paths, and are not looked at twice.
+        if bytes == 0 && !is_bare_file(word) {
+            continue;
+        }
+        let word = word.trim_end_matches(['.', ':', '!', '?', '…']);
+        // A colon may stand before a line number.
         if !word.bytes().any(|byte| matches!(byte, b'/' | b'.' | b':')) && !is_bare_file(word) {
             continue;
         }
         let word = without_line(word.trim_start_matches("./"));
         if is_path(word) && !found.iter().any(|path| path == word) && found.len() < 64 {
+            if found.is_empty() {
+                // Most texts that name one name no other.
+                found.reserve_exact(1);
+            }
             found.push(word.to_owned());
         }
     }

@@ -149,12 +149,15 @@ static UNITS: LazyLock<HashMap<&str, Unit>> = LazyLock::new(|| {
     tasks.chain(phases).collect()
 });
 
-/// The first words of [`UNITS`]: most titles begin with none of them.
-static UNIT_STARTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
-    UNITS
-        .keys()
-        .map(|phrase| phrase.split(' ').next().unwrap_or_default())
-        .collect()
+/// The first words of [`UNITS`], and whether a unit of several words begins with it. Most titles
+/// begin with none of them.
+static UNIT_STARTS: LazyLock<HashMap<&str, bool>> = LazyLock::new(|| {
+    let mut starts = HashMap::new();
+    for phrase in UNITS.keys() {
+        let first = phrase.split(' ').next().unwrap_or_default();
+        *starts.entry(first).or_default() |= first.len() < phrase.len();
+    }
+    starts
 });
 
 /// Longer texts are prose, whatever they contain.
@@ -356,6 +359,14 @@ fn number_then_word(text: &str) -> Option<(Unit, String, &str)> {
 
 /// Splits off a task or phase word of at most three words: `sub task`, `kamień milowy`.
 fn leading_word(text: &str) -> Option<(Unit, &str)> {
+    let mut buffer = [0; 32];
+    if let Some(word) = first_ascii_word(text, &mut buffer) {
+        match UNIT_STARTS.get(word) {
+            None => return None,
+            Some(false) => return UNITS.get(word).map(|&unit| (unit, &text[word.len()..])),
+            Some(true) => {}
+        }
+    }
     let mut best = None;
     let mut lower = String::with_capacity(64);
     let mut words = 0;
@@ -376,7 +387,7 @@ fn leading_word(text: &str) -> Option<(Unit, &str)> {
             words += 1;
             in_word = false;
             let ends = c != ' ' || words > 2;
-            if ends || (words == 1 && !UNIT_STARTS.contains(lower.as_str())) {
+            if ends || (words == 1 && !UNIT_STARTS.contains_key(lower.as_str())) {
                 break;
             }
         } else {
@@ -389,6 +400,21 @@ fn leading_word(text: &str) -> Option<(Unit, &str)> {
         unspaced = is_unspaced(c);
     }
     best.map(|(unit, at)| (unit, &text[at..]))
+}
+
+/// The first word in lower case, where it is short and in ASCII, as most are.
+fn first_ascii_word<'b>(text: &str, buffer: &'b mut [u8; 32]) -> Option<&'b str> {
+    let bytes = text.as_bytes();
+    let goes_on = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'\'');
+    let end = bytes.iter().position(|byte| !goes_on(byte));
+    let end = end.unwrap_or(bytes.len());
+    if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
+        return None;
+    }
+    let word = buffer.get_mut(..end)?;
+    word.copy_from_slice(&bytes[..end]);
+    word.make_ascii_lowercase();
+    str::from_utf8(word).ok()
 }
 
 /// Combining marks inside words of Indic and Arabic scripts.

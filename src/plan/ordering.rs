@@ -27,10 +27,17 @@ pub(super) struct Statement {
 
 static CUE: LazyLock<Finder> = LazyLock::new(|| Finder::new(CUES.iter().map(|cue| cue.text)));
 
+/// All that can stand in an ASCII text, as most are.
+static ASCII_CUE: LazyLock<Finder> = LazyLock::new(|| {
+    let texts = CUES.iter().map(|cue| cue.text);
+    Finder::dense(texts.take_while(|text| text.is_ascii()))
+});
+
 /// Reads all dependencies that a text in lower case states.
 pub(super) fn statements(lower: &str) -> Vec<Statement> {
     let mut found = Vec::new();
-    for (cue, Range { start, end }) in CUE.find_iter(lower) {
+    let cues = if lower.is_ascii() { &ASCII_CUE } else { &CUE };
+    for (cue, Range { start, end }) in cues.find_iter(lower) {
         let kind = &CUES[cue];
         if !is_word(lower, start, end) {
             continue;
@@ -154,7 +161,10 @@ pub(super) fn shared(lower: &str) -> Vec<Sharing> {
 /// `task 1 → task 2 → task 3`.
 fn arrows(text: &str, found: &mut Vec<Statement>) {
     // One character at a time, which is quick: nearly no text has any of them.
-    let has_arrow = |text: &str| text.contains('>') || text.contains('→') || text.contains('⇒');
+    let is_ascii = text.is_ascii();
+    let has_arrow = |text: &str| {
+        text.contains('>') || (!is_ascii && (text.contains('→') || text.contains('⇒')))
+    };
     if !has_arrow(text) {
         return;
     }

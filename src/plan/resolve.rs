@@ -17,6 +17,7 @@ use super::words;
 #[derive(Debug)]
 pub(super) struct Entry<'o> {
     pub(super) found: &'o Found,
+    /// Without its text once it is a task, which has that then.
     pub(super) title: Title,
     /// Its number among the tasks; `None` for finished items.
     pub(super) index: Option<u32>,
@@ -30,17 +31,19 @@ pub(super) struct Said {
     /// Statements of shared code: those in the text of an entry, and those outside of all.
     own_sharing: Vec<(Option<usize>, Sharing)>,
     sharing: Vec<(Option<usize>, Sharing)>,
+    /// The text that is being read, in lower case.
+    lower: String,
 }
 
 impl Said {
     /// Reads the text of the entry at `at`. A finished item waits for nothing any more.
     pub(super) fn by_entry(&mut self, at: usize, is_task: bool, text: &str) {
-        let lower = text.to_lowercase();
-        let sharing = ordering::shared(&lower);
+        self.take_up(text);
+        let sharing = ordering::shared(&self.lower);
         self.own_sharing
             .extend(sharing.into_iter().map(|said| (Some(at), said)));
         if is_task {
-            let order = ordering::statements(&lower);
+            let order = ordering::statements(&self.lower);
             self.order
                 .extend(order.into_iter().map(|said| (Some(at), said)));
         }
@@ -48,17 +51,28 @@ impl Said {
 
     /// Reads a text that belongs to no entry: it has to name both sides.
     pub(super) fn by_prose(&mut self, text: &str) {
-        let lower = text.to_lowercase();
-        let sharing = ordering::shared(&lower);
+        self.take_up(text);
+        let sharing = ordering::shared(&self.lower);
         self.sharing
             .extend(sharing.into_iter().map(|said| (None, said)));
-        let order = ordering::statements(&lower);
+        let order = ordering::statements(&self.lower);
         self.order.extend(
             order
                 .into_iter()
                 .filter(|said| !said.subjects.is_empty() && !said.objects.is_empty())
                 .map(|said| (None, said)),
         );
+    }
+
+    /// Takes the place of the text before, whose memory is used again.
+    fn take_up(&mut self, text: &str) {
+        if text.is_ascii() {
+            self.lower.clear();
+            self.lower.push_str(text);
+            self.lower.make_ascii_lowercase();
+        } else {
+            self.lower = text.to_lowercase();
+        }
     }
 }
 
@@ -76,7 +90,7 @@ pub(super) fn dependencies(
     phases: &[Phase],
     said: Said,
 ) -> Vec<Shared> {
-    let mut resolver = Resolver::new(entries, phases);
+    let mut resolver = Resolver::new(entries, phases, tasks);
     for (own, statement) in &said.order {
         resolver.apply(*own, statement);
     }
@@ -94,9 +108,17 @@ pub(super) fn dependencies(
     shared
 }
 
+fn title<'a>(entry: &'a Entry<'_>, tasks: &'a [Task]) -> &'a str {
+    match entry.index {
+        Some(index) => &tasks[index as usize - 1].title,
+        None => &entry.title.text,
+    }
+}
+
 struct Resolver<'a, 'o> {
     entries: &'a [Entry<'o>],
     phases: &'a [Phase],
+    tasks: &'a [Task],
     /// Built once a plan refers to a task; most never do.
     index: OnceCell<Index<'a>>,
     /// Built once a plan refers to a task by its name.
@@ -118,7 +140,7 @@ struct Index<'a> {
 }
 
 impl<'a> Index<'a> {
-    fn new(entries: &[Entry<'_>], phases: &'a [Phase]) -> Self {
+    fn new(entries: &[Entry<'_>], phases: &'a [Phase], tasks: &[Task]) -> Self {
         let mut index = Self {
             labels: HashMap::new(),
             grouped: HashMap::new(),
@@ -135,7 +157,7 @@ impl<'a> Index<'a> {
             if own.is_empty() {
                 own.extend(entry.found.ordinal.map(|n| n.to_string()));
             }
-            own.extend(ticket_key(&entry.title.text));
+            own.extend(ticket_key(title(entry, tasks)));
             for label in own {
                 index
                     .grouped
@@ -156,10 +178,11 @@ impl<'a> Index<'a> {
 }
 
 impl<'a, 'o> Resolver<'a, 'o> {
-    fn new(entries: &'a [Entry<'o>], phases: &'a [Phase]) -> Self {
+    fn new(entries: &'a [Entry<'o>], phases: &'a [Phase], tasks: &'a [Task]) -> Self {
         Self {
             entries,
             phases,
+            tasks,
             index: OnceCell::new(),
             names: OnceCell::new(),
             seen: HashSet::new(),
@@ -169,7 +192,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
 
     fn index(&self) -> &Index<'a> {
         self.index
-            .get_or_init(|| Index::new(self.entries, self.phases))
+            .get_or_init(|| Index::new(self.entries, self.phases, self.tasks))
     }
 
     /// What the plan says about shared code.
@@ -288,7 +311,9 @@ impl<'a, 'o> Resolver<'a, 'o> {
         if name.chars().any(is_unspaced) {
             return self.by_unspaced_name(own, name);
         }
-        let names = self.names.get_or_init(|| Names::new(self.entries));
+        let names = self
+            .names
+            .get_or_init(|| Names::new(self.entries, self.tasks));
         let stems = content(name);
         for length in (1..=stems.len().min(10)).rev() {
             let wanted = &stems[..length];
@@ -342,7 +367,7 @@ impl<'a, 'o> Resolver<'a, 'o> {
         let fits: Vec<usize> = (0..self.entries.len())
             .filter(|&at| Some(at) != own)
             .filter(|&at| {
-                let title = self.entries[at].title.text.to_lowercase();
+                let title = title(&self.entries[at], self.tasks).to_lowercase();
                 title.contains(name) || (title.chars().count() >= 3 && name.contains(&title))
             })
             .collect();
@@ -454,11 +479,11 @@ struct Names {
 }
 
 impl Names {
-    fn new(entries: &[Entry<'_>]) -> Self {
+    fn new(entries: &[Entry<'_>], tasks: &[Task]) -> Self {
         let mut lengths = Vec::with_capacity(entries.len());
         let mut stems: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, entry) in entries.iter().enumerate() {
-            let words = content(&entry.title.text.to_lowercase());
+            let words = content(&title(entry, tasks).to_lowercase());
             lengths.push(words.len());
             for stem in words {
                 let found = stems.entry(stem).or_default();

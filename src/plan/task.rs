@@ -2,7 +2,8 @@
 //!
 //! Pure: text in, [`Plan`] out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -131,28 +132,25 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
         });
     }
     let mut tasks = Vec::with_capacity(index as usize);
-    let mut seen: HashMap<String, u32> = HashMap::with_capacity(index as usize);
     let mut said = Said::default();
-    for (at, entry) in entries.iter().enumerate() {
-        let text = plain_text(&document, entry);
+    let mut text = String::new();
+    for (at, entry) in entries.iter_mut().enumerate() {
+        plain_text(&document, entry.found, &mut text);
         said.by_entry(at, entry.index.is_some(), &text);
         let Some(index) = entry.index else { continue };
-        let occurrence = seen
-            .entry(title::normalized(&entry.title.text))
-            .or_default();
         let (description, acceptance) = body(&document, entry);
         tasks.push(Task {
             index,
-            title: entry.title.text.clone(),
+            title: std::mem::take(&mut entry.title.text),
             description,
             acceptance,
             adopts: entry.title.adopts.clone(),
             paths: footprint::paths(&text),
             depends_on: Vec::new(),
-            occurrence: *occurrence,
+            occurrence: 0,
         });
-        *occurrence += 1;
     }
+    count_equal_titles(&mut tasks);
     for text in prose(&document, &outline.found) {
         said.by_prose(text);
     }
@@ -178,23 +176,33 @@ pub fn parse(text: &str, source: Option<&str>) -> Result<Plan, PlanError> {
     })
 }
 
-/// The text of a task that dependencies and paths are read from.
-fn plain_text(document: &Document<'_>, entry: &Entry<'_>) -> String {
-    let title = &document.blocks[entry.found.title];
-    let body = document.blocks[entry.found.body.clone()]
-        .iter()
-        .filter(|block| matches!(block.kind, Kind::Paragraph | Kind::Heading(_)));
-    let length = body
-        .clone()
-        .map(|block| 1 + block.text.plain.len())
-        .sum::<usize>();
-    let mut text = String::with_capacity(title.text.plain.len() + length);
-    text.push_str(&title.text.plain);
-    for block in body {
-        text.push('\n');
-        text.push_str(&block.text.plain);
+/// Fills in [`Task::occurrence`]. Hardly any titles are equal, so their hashes are compared first,
+/// which take less room.
+fn count_equal_titles(tasks: &mut [Task]) {
+    let hasher = RandomState::new();
+    let mut known = HashSet::with_capacity(tasks.len());
+    let mut titles = tasks.iter().map(|task| title::normalized(&task.title));
+    if titles.all(|title| known.insert(hasher.hash_one(title))) {
+        return;
     }
-    text
+    let mut seen: HashMap<String, u32> = HashMap::with_capacity(tasks.len());
+    for task in tasks {
+        let count = seen.entry(title::normalized(&task.title)).or_default();
+        task.occurrence = *count;
+        *count += 1;
+    }
+}
+
+/// Writes the text of a task that dependencies and paths are read from, in place of another's.
+fn plain_text(document: &Document<'_>, found: &Found, out: &mut String) {
+    out.clear();
+    out.push_str(&document.blocks[found.title].text.plain);
+    for block in &document.blocks[found.body.clone()] {
+        if matches!(block.kind, Kind::Paragraph | Kind::Heading(_)) {
+            out.push('\n');
+            out.push_str(&block.text.plain);
+        }
+    }
 }
 
 /// The texts outside of all tasks.
@@ -240,11 +248,9 @@ fn body(document: &Document<'_>, entry: &Entry<'_>) -> (String, Vec<String>) {
                         .children(index)
                         .any(|item| matches!(document.blocks[item].kind, Kind::Item(Some(_))));
                 if criteria || boxes {
-                    acceptance.extend(
-                        document
-                            .children(index)
-                            .filter_map(|item| item_text(document, item)),
-                    );
+                    let items = document.children(index);
+                    acceptance.reserve_exact(document.children(index).count());
+                    acceptance.extend(items.filter_map(|item| item_text(document, item)));
                     if !criteria && let Some(lead) = pending.take() {
                         add(lead);
                     }

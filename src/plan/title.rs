@@ -76,13 +76,24 @@ pub(super) fn issue_ref(text: &str) -> Option<(IssueRef, usize)> {
 
 /// A title without characters that are not seen or reorder others, blanks folded, trailing colon dropped.
 pub(super) fn clean(text: &str) -> String {
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    let folded = if is_plain && !text.starts_with(' ') && !text.contains("  ") {
-        Cow::Borrowed(text)
+    cleaned(text).into_owned()
+}
+
+/// The same; most texts are clean.
+fn cleaned(text: &str) -> Cow<'_, str> {
+    let drop = [' ', ':', '：'];
+    let mut blank = true;
+    let is_clean = text.bytes().all(|byte| {
+        let after_blank = std::mem::replace(&mut blank, byte == b' ');
+        matches!(byte, b'!'..=b'~') || (blank && !after_blank)
+    });
+    if is_clean {
+        Cow::Borrowed(text.trim_end_matches(drop))
     } else {
-        Cow::Owned(folded(text))
-    };
-    folded.trim_end_matches([' ', ':', '：']).to_owned()
+        let mut folded = folded(text);
+        folded.truncate(folded.trim_end_matches(drop).len());
+        Cow::Owned(folded)
+    }
 }
 
 fn folded(text: &str) -> String {
@@ -121,7 +132,7 @@ pub fn key(title: &str, occurrence: u32) -> String {
 
 /// The form of a title in which equal titles are equal.
 pub(super) fn normalized(title: &str) -> String {
-    let lower = clean(title).to_lowercase();
+    let lower = cleaned(title).to_lowercase();
     let core = lower.trim_matches(|c: char| !c.is_alphanumeric());
     if core.is_empty() || core.len() == lower.len() {
         lower
@@ -191,8 +202,10 @@ impl Title {
         if let Some(numbering) = numbering(&title) {
             label = Some(numbering.label);
             is_phase = numbering.unit == Unit::Phase;
-            if !numbering.rest.is_empty() {
-                title = clean(numbering.rest);
+            // What ends a clean text is clean.
+            let rest = numbering.rest.len();
+            if rest > 0 {
+                title.drain(..title.len() - rest);
             }
         }
         if adopts.is_none()

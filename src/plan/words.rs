@@ -10,7 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, Anchored, Input, MatchKind, StartKind};
+use aho_corasick::{
+    AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Anchored, Input, MatchKind, StartKind,
+};
 
 /// Splits a table into its phrases.
 fn phrases(table: &'static str) -> Vec<&'static str> {
@@ -38,13 +40,28 @@ pub(super) struct Finder(AhoCorasick);
 impl Finder {
     /// Builds the automaton. Phrases go by their place in `phrases`.
     pub(super) fn new(phrases: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        Self::build(AhoCorasick::builder().start_kind(StartKind::Both), phrases)
+    }
+
+    /// One that cannot tell prefixes, and reads a long text in a third of the time. It takes much
+    /// room, for phrases of many languages too much.
+    pub(super) fn dense(phrases: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Self {
+        Self::build(
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)),
+            phrases,
+        )
+    }
+
+    fn build(
+        builder: &mut AhoCorasickBuilder,
+        phrases: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Self {
         #[expect(
             clippy::expect_used,
             reason = "a table is far below the automaton's limits, and every test builds them all"
         )]
-        let automaton = AhoCorasick::builder()
+        let automaton = builder
             .match_kind(MatchKind::LeftmostLongest)
-            .start_kind(StartKind::Both)
             .build(phrases)
             .expect("a small table");
         Self(automaton)
