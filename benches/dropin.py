@@ -394,25 +394,28 @@ class Bench:
         return {"delay": statistics.median(delays) / 1e9}
 
     def imports(self) -> None:
-        print("\nimport: a fresh interpreter with and without it")
+        print("\nimport: a fresh interpreter with and without it, and the command")
 
-        def start(code: str) -> Figures:
+        def start(*words: str) -> Figures:
             begin = time.monotonic()
-            subprocess.run([sys.executable, "-c", code], env=self.env, check=True)
+            command = [sys.executable, *words]
+            subprocess.run(command, env=self.env, check=True, stdout=subprocess.DEVNULL)
             return {"wall": time.monotonic() - begin}
 
         names = "OrchestratorSession, run_parallel"
         m = self.medians(
             21,
-            bare=lambda: start("pass"),
-            package=lambda: start("import orchestration"),
-            names=lambda: start(f"from orchestration import {names}"),
+            bare=lambda: start("-c", "pass"),
+            package=lambda: start("-c", "import orchestration"),
+            names=lambda: start("-c", f"from orchestration import {names}"),
+            help=lambda: start("-m", "orchestration", "--help"),
         )
         bare = m["bare"]["wall"]
         self.line("import orchestration", (m["package"]["wall"] - bare) * 1e3, 20, " ms")
         self.line(
             f"from orchestration import {names}", (m["names"]["wall"] - bare) * 1e3, unit=" ms"
         )
+        self.line("parallel-orchestrate --help", m["help"]["wall"] * 1e3, 200, " ms")
 
 
 def machine() -> Iterator[str]:
