@@ -9,12 +9,19 @@ A page is run from its top to its end in one repository, that of the demo, with 
 - `json` is read;
 - `title="NAME"` writes the block to that file, in any language.
 
-Two comments above a block change that: `<!-- in a fresh repository -->`, and
-`<!-- not run: WHY -->`, of which a test keeps the list. Everything else is only shown.
+Comments above a block say where else it is run:
+
+- `<!-- in a fresh repository -->`, and so are those below it;
+- `<!-- in a clone of this project -->`: what is built there is taken as it is, and `make test` is
+  asked what it would do, since that has come here. Where the block leads, those below follow;
+- `<!-- in a clone of this project, to the end of the page -->`: it serves until then.
+
+Everything else is only shown.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -58,13 +65,16 @@ class Block:
     code: str
 
     @property
-    def why_not(self) -> str:
-        """Why it is not run; empty where it is."""
-        return self.says.removeprefix("not run: ") if self.says.startswith("not run: ") else ""
-
-    @property
     def is_fresh(self) -> bool:
         return self.says == "in a fresh repository"
+
+    @property
+    def is_cloned(self) -> bool:
+        return self.says == "in a clone of this project"
+
+    @property
+    def serves(self) -> bool:
+        return self.says == "in a clone of this project, to the end of the page"
 
     @property
     def prints(self) -> list[str]:
@@ -109,30 +119,58 @@ class Reader:
 
     fresh: Callable[[], Path]
     """Makes a repository and returns it."""
+    clone: Path
+    """A folder that is as a clone of this project."""
     environment: dict[str, str]
 
     def follow(self, page: Path) -> int:
         """Runs a page; returns how many blocks that were."""
         folder, count = self.fresh(), 0
-        for block in blocks(page):
-            if block.is_fresh:
-                folder = self.fresh()
-            if block.why_not:
-                continue
-            if block.title:
-                path = folder / block.title
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(block.code, encoding="utf-8")
-            elif block.language in RUN:
-                getattr(self, f"_{block.language}")(block, folder)
-            else:
-                continue
-            count += 1
+        with contextlib.ExitStack() as servers:
+            for block in blocks(page):
+                if block.is_fresh:
+                    folder = self.fresh()
+                if block.title:
+                    path = folder / block.title
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_text(block.code, encoding="utf-8")
+                elif block.serves:
+                    servers.enter_context(self._serving(block))
+                elif block.is_cloned:
+                    led = self._sh(block, self.clone)
+                    folder = folder if led == self.clone else led
+                elif block.language in RUN:
+                    getattr(self, f"_{block.language}")(block, folder)
+                else:
+                    continue
+                count += 1
         return count
 
-    def _sh(self, block: Block, folder: Path) -> None:
-        done = self._run(["bash", "-eu", "-c", block.code], folder)
+    def _sh(self, block: Block, folder: Path) -> Path:
+        """Returns the folder to which it leads."""
+        done = self._run(["bash", "-eu", "-c", f"{block.code}echo {MARK}$PWD"], folder)
         assert done.returncode == 0, f"{block}\n{done.stdout}"
+        return Path(done.stdout.rpartition(MARK)[2].strip())
+
+    @contextlib.contextmanager
+    def _serving(self, block: Block) -> Iterator[None]:
+        server = subprocess.Popen(
+            ["bash", "-c", f"exec {block.code}"],
+            cwd=self.clone,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with server:
+            try:
+                assert server.stdout is not None
+                assert server.stdout.readline(), block
+                yield
+            finally:
+                server.terminate()
+                server.wait(timeout=10)
+        assert server.returncode == 0, block
 
     def _console(self, block: Block, folder: Path) -> None:
         lines = [f"(exit $code); {command}\ncode=$?; echo {MARK}" for command, _ in block.typed]

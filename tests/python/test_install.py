@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pickle
 import re
 import resource
@@ -11,27 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import on_amplihack
 import pytest
 from command import Outcome, Place, refused
+from on_amplihack import THEIRS
 
 import orchestration
 from orchestration import ProcessResult
 
 COMMAND = ".claude/commands/amplihack/parallel-orchestrate.md"
 SKILL = ".claude/skills/parallel-task-orchestrator/SKILL.md"
-
-THEIRS = {
-    "__init__.py": '"""Theirs."""\nfrom .claude_process import ClaudeProcess\nWHOSE = "theirs"\n',
-    "claude_process.py": "class ClaudeProcess:\n    pass\n\n\nclass ProcessResult:\n    pass\n",
-    "execution.py": "from .claude_process import ProcessResult\n\n\nrun_parallel = None\n",
-    "session.py": "class OrchestratorSession:\n    pass\r\n",
-    "patterns/__init__.py": "",
-    "patterns/debate.py": "def run_debate():\n    pass\n",
-    "patterns/jury.py": (
-        "from ..claude_process import ProcessResult\nfrom ..execution import run_parallel\n"
-    ),
-}
-"""A package of the same names and shape as amplihack's."""
 
 
 def on_a_full_disk(place: Place, *arguments: str) -> Outcome:
@@ -226,14 +214,7 @@ class TestPlugin:
 @pytest.fixture
 def theirs(place: Place) -> Path:
     """An imitation of amplihack's package, in the repository."""
-    folder = place.root / ".claude" / "tools" / "amplihack" / "orchestration"
-    for name, text in THEIRS.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode())
-        os.utime(path, (1_700_000_000, 1_700_000_000))
-    (folder / "execution.py").chmod(0o755)
-    return folder
+    return on_amplihack.put(place.root)
 
 
 def python(place: Place, program: str, *before: Path) -> str:
