@@ -9,6 +9,7 @@ from pathlib import Path
 
 import on_amplihack
 import pytest
+from command import WORKS
 from documents import PAGES, ROOT, RUN, Reader, blocks, is_shown
 from tests.support.github import FakeGitHub
 
@@ -171,6 +172,35 @@ def test_the_job_for_ci_is_a_command_that_runs(on_github):
     )
     assert done.returncode == 0, done.stderr
     assert "Parsed 5 sub-tasks from issue #1234" in done.stdout
+
+
+def test_the_files_that_are_listed_are_those_of_a_run(place):
+    command = place.plan("Add a"), "--agent", place.agent(WORKS), "--keep-worktrees"
+    assert place.run(*command).code == 0
+    (tree,) = [one.code for one in blocks(ROOT / "docs" / "files.md") if one.language == "text"]
+    left = [str(path.relative_to(place.root.parent)) for path in place.root.parent.rglob("*")]
+    for path in listed(tree):
+        # A plan's numbers have `local-` before them.
+        pattern = re.escape(path.replace("issue-{n}", "{n}").replace("{repository}", "shop"))
+        for name, what in PLACEHOLDERS.items():
+            pattern = pattern.replace(re.escape(name), what)
+        assert [one for one in left if re.fullmatch(pattern, one)], path
+
+
+PLACEHOLDERS = {"{n}": r"(local-)?\d+", "{N}": r"\d+", "{orchestration}": r"orch-local-[\d-]+"}
+
+
+def listed(tree):
+    """The paths of the tree, from the folder around the repository."""
+    top, *lines = [re.split(r" {2,}|/ one ", line.strip())[0] for line in tree.splitlines()]
+    for line in lines:
+        folder = ""
+        for path in line.split(", "):
+            folder = path.rpartition("/")[0] or folder
+            if path.startswith("../"):
+                yield path.removeprefix("../")
+            else:
+                yield f"shop/{top}{folder}/{path.rpartition('/')[2]}"
 
 
 def test_there_is_much_to_run():
