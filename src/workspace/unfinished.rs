@@ -44,6 +44,10 @@ impl Workspace {
 }
 
 fn unfinished(registration: PathBuf, folder: &Path) -> Option<Unfinished> {
+    // One of the user's may be under way here, and its check-out take long.
+    if !is_our_name(&registration.file_name()?.to_string_lossy()) {
+        return None;
+    }
     let read = |name| {
         let text = fs::read_to_string(registration.join(name)).unwrap_or_default();
         text.trim_end().to_owned()
@@ -53,21 +57,46 @@ fn unfinished(registration: PathBuf, folder: &Path) -> Option<Unfinished> {
     }
     // Relative in newer versions of git, and then to the registration.
     let link = registration.join(read("gitdir"));
-    let is_ours = match link.parent().and_then(Path::parent) {
-        _ if read("gitdir").is_empty() => is_our_name(&registration),
-        Some(place) => is_same_place(place, folder),
-        None => false,
-    };
+    let place = link.parent().and_then(Path::parent);
+    let is_ours = read("gitdir").is_empty() || place.is_some_and(|at| is_same_place(at, folder));
     is_ours.then(|| Unfinished {
         link: Some(link).filter(|link| link.is_file()),
         registration,
     })
 }
 
-/// Whether it is called as our worktrees are, `feat-issue-1235-agent-1`. Where a name is taken git
-/// puts a number behind it.
-fn is_our_name(registration: &Path) -> bool {
-    let name = registration.file_name().unwrap_or_default();
-    let name = name.to_string_lossy();
-    name.starts_with("feat-") && name.contains("-agent-")
+/// Whether it is called as our worktrees are: `feat-issue-1235-agent-1`, `feat-local-4-agent-1`.
+/// Where a name is taken git puts a number behind it.
+fn is_our_name(name: &str) -> bool {
+    let kinds = ["feat-issue-", "feat-local-"];
+    let numbers = kinds.iter().find_map(|kind| name.strip_prefix(kind));
+    let is_number = |text: &str| text.parse::<u64>().is_ok();
+    numbers
+        .and_then(|numbers| numbers.split_once("-agent-"))
+        .is_some_and(|(issue, agent)| is_number(issue) && is_number(agent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace::{Layout, Master};
+
+    #[test]
+    fn only_what_is_called_as_our_worktrees_is_ours() {
+        let layout = Layout::beside(Path::new("/home/ada/shop"));
+        for master in [Master::GitHub(1), Master::Local(1)] {
+            let worktree = layout.worktree(&master.branch(12, 3));
+            let name = worktree.file_name().unwrap().to_str().unwrap();
+            assert!(is_our_name(name), "{name}");
+            assert!(is_our_name(&format!("{name}1")));
+        }
+        for name in [
+            "feat-login",
+            "feat-issue-12",
+            "feat-issue-x-agent-1",
+            "feat-issue-1-agent-1b",
+        ] {
+            assert!(!is_our_name(name), "{name}");
+        }
+    }
 }

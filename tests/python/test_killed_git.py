@@ -87,6 +87,20 @@ def test_a_git_that_is_killed_anywhere_keeps_no_task_from_its_end(
     assert set(locks) <= {"packed-refs.lock"}
 
 
+def test_a_worktree_that_the_user_is_just_adding_is_left_alone(place: Place):
+    mine = place.root.parent / "shop.worktrees" / "mine"
+    place.git("worktree", "add", "--quiet", str(mine))
+    registered = place.root / ".git" / "worktrees" / "mine"
+    # As git has it for as long as it checks out.
+    (registered / "locked").write_text("initializing", encoding="utf-8")
+    before = sorted(path.name for path in registered.iterdir())
+    done = place.run(place.plan("Add a"), "--agent", place.agent(WORKS))
+    assert done.code == 0, done.err
+    assert place.run("clean").code == 0
+    assert sorted(path.name for path in registered.iterdir()) == before
+    assert (mine / ".git").is_file()
+
+
 def test_clean_takes_away_what_a_killed_removal_left(place: Place, library: Path):
     steps = 16
     plan = place.plan(*(f"Add part {number}" for number in range(steps)))
