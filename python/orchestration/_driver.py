@@ -315,6 +315,14 @@ class _Run:
         self._threads += 1
 
 
+def _without_prompt(command: list[str], prompt: str) -> list[str]:
+    """Return the command line that reads its prompt from standard input."""
+    at = next((at for at, word in enumerate(command) if word is prompt), len(command))
+    # Copilot's -p wants a value, and is left out with it; Claude's is a flag.
+    is_option = command[at - 1] == "-p" and "--allow-all-tools" in command
+    return command[: at - 1 if is_option else at] + command[at + 1 :]
+
+
 class _Agent:
     """One process on the engine: what is logged before and after, and where output goes."""
 
@@ -427,10 +435,7 @@ class _Agent:
                     message = "embedded null byte"
                     raise ValueError(message)
                 prompt = encoded
-                command = [word for word in command if word is not process.prompt]
-                if command[-1] == "-p" and "--allow-all-tools" in command:
-                    # Copilot's -p wants a value; without it, it reads standard input.
-                    command.pop()
+                command = _without_prompt(command, process.prompt)
         if process.stream_output:
             self._out, self._err = sys.stdout, sys.stderr
         self.unit = self._pool.start(

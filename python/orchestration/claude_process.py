@@ -17,6 +17,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import import_module
 from io import FileIO
+from numbers import Number
 from pathlib import Path
 from types import ModuleType
 
@@ -323,7 +324,7 @@ def log_path(process: ClaudeProcess) -> str:
 
 def check_timeout(timeout: float | None) -> None:
     """Raise ValueError for a time limit that no clock can keep."""
-    if isinstance(timeout, int | float) and not 0 <= timeout < math.inf:
+    if isinstance(timeout, Number) and not 0 <= timeout < math.inf:
         message = f"timeout must be a finite number of seconds, 0 or None, not {timeout!r}"
         raise ValueError(message)
 

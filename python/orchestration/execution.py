@@ -156,7 +156,8 @@ def _jobs(processes: Iterable[ClaudeProcess], max_workers: int | None) -> list[C
     """Return what is to be run; an empty list is never wrong, whatever the limit."""
     if not processes:
         return []
-    if max_workers is not None and max_workers < 1:
+    # Not the other way round: nothing is less than NaN.
+    if max_workers is not None and not max_workers >= 1:
         message = f"max_workers must be greater than 0, not {max_workers!r}"
         raise ValueError(message)
     jobs = list(processes)
@@ -174,10 +175,18 @@ def _settle(job: ClaudeProcess, end: ProcessResult | Exception) -> ProcessResult
     return ProcessResult(
         exit_code=-1,
         output="",
-        stderr=f"Parallel execution exception: {end}",
+        stderr=f"Parallel execution exception: {_words(end)}",
         duration=0.0,
         process_id=job.process_id,
     )
+
+
+def _words(error: Exception) -> str:
+    """Return what an exception says; one that cannot say anything has at least a name."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a foreign __str__; the batch must not be lost to it
+        return type(error).__name__
 
 
 class _Chain:
@@ -262,7 +271,7 @@ class _Batches:
     def __init__(
         self, processes: Sequence[ClaudeProcess], batch_size: int, *, pass_output: bool
     ) -> None:
-        if processes and batch_size < 1:
+        if processes and not batch_size >= 1:
             message = f"batch_size must be greater than 0, not {batch_size!r}"
             raise ValueError(message)
         self.results: list[ProcessResult] = []

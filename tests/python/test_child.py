@@ -56,11 +56,12 @@ def test_the_longest_prompt_that_fits_is_an_argument(agent, make):
     assert make("x" * (128 * 1024 - 1)).run().output.split() == ["131071"]
 
 
-def test_a_long_prompt_for_copilot_comes_without_its_p(agent, make, monkeypatch):
+@pytest.mark.parametrize("model", [[], ["--model", "best"]], ids=["default", "model"])
+def test_a_long_prompt_for_copilot_comes_without_its_p(agent, make, monkeypatch, model):
     agent('echo "$@"; wc -c', name="amplihack")
     monkeypatch.setenv("AMPLIHACK_DELEGATE", "amplihack copilot")
-    result = make("é" * 70_000).run()
-    assert result.output.split() == ["copilot", "--", "--allow-all-tools", "140000"]
+    result = make("é" * 70_000, model=model[-1] if model else None).run()
+    assert result.output.split() == ["copilot", "--", "--allow-all-tools", *model, "140000"]
 
 
 # 2. How it ends.

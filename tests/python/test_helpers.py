@@ -2,8 +2,11 @@
 
 import asyncio
 import functools
+import math
 import threading
 import time
+from decimal import Decimal
+from fractions import Fraction
 from unittest.mock import Mock
 
 import pytest
@@ -289,12 +292,35 @@ def test_the_same_process_may_be_given_twice(agent, make):
 # 10. Limits.
 
 
-@pytest.mark.parametrize("wrong", [0, -1])
+@pytest.mark.parametrize("wrong", [0, -1, math.nan])
 def test_a_limit_below_one_is_a_value_error(make, wrong):
     with pytest.raises(ValueError, match="max_workers must be greater than 0"):
         run_parallel([make()], max_workers=wrong)
     with pytest.raises(ValueError, match="batch_size must be greater than 0"):
         run_batched([make()], batch_size=wrong)
+
+
+def test_an_exception_that_cannot_say_what_it_is_loses_no_batch(agent, make):
+    class MuteError(RuntimeError):
+        def __str__(self):
+            message = "not even this"
+            raise ValueError(message)
+
+    class Fails(ClaudeProcess):
+        def run(self):
+            raise MuteError
+
+    agent("echo fine")
+    results = run_parallel([make(), make(process_id="p2", kind=Fails)])
+    assert {r.process_id: r.exit_code for r in results} == {"p1": 0, "p2": -1}
+    (failed,) = (r for r in results if r.exit_code)
+    assert failed.stderr == "Parallel execution exception: MuteError"
+
+
+@pytest.mark.parametrize("wrong", [-1, math.inf, Decimal(-1), Fraction(-1, 2)])
+def test_a_time_limit_that_no_clock_can_keep_is_a_value_error(make, wrong):
+    with pytest.raises(ValueError, match="timeout must be a finite number of seconds"):
+        run_parallel([make(timeout=wrong)])
 
 
 def test_an_empty_list_never_raises():

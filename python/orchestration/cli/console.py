@@ -205,9 +205,10 @@ class Console:
         discard_output()
 
     def _refuse(self, kind: str, message: str, hint: str, exit_code: int) -> int:
-        self.note(f"error: {message}")
+        # A line each, whatever is in the name of a file.
+        self.note("error: " + message.replace("\n", "\\n"))
         if hint:
-            self.note(f"hint: {hint}")
+            self.note("hint: " + hint.replace("\n", "\\n"))
         if self.json and not self._has_ended:
             from orchestration.events import Error  # noqa: PLC0415 - the help needs no events
 

@@ -38,7 +38,8 @@ Exit codes:
     1  partial, 80% or more          9  system error
     2  fewer succeeded              64  called wrongly
     3  no tasks found              130  interrupted
-    4  tasks depend on each other  143  terminated
+    4  tasks depend on each other, 143  terminated
+       or warnings need --yes
 """
 
 
