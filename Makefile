@@ -64,8 +64,8 @@ format: $(TOOLS) ## Format the sources.
 	$(BIN)/ruff check --fix python tests benches examples docs
 
 bench: $(BUILT) ## Measure, as ratios against references in the same run.
-	cargo bench --no-default-features
-	@missed=0; for bench in dropin watching runs; do \
+	@missed=0; cargo bench --no-default-features || missed=1; \
+	for bench in dropin watching runs; do \
 		$(BIN)/python benches/$$bench.py || missed=1; \
 	done; exit $$missed
 

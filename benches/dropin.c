@@ -10,7 +10,8 @@
  *   flood:N     write N bytes in lines of 80
  *   stamp       write the monotonic clock in nanoseconds, and exit
  * As "floor COUNT WORKERS FOLDER PROGRAM" it runs PROGRAM COUNT times, WORKERS at a time, with
- * two pipes and a log file each, and prints its own wall time and CPU time in seconds.
+ * two pipes and a log file each, and prints its own wall time and CPU time in seconds; and the
+ * median of the nanoseconds between the stamp of a child, where it writes one, and its end here.
  */
 #ifdef BARE
 void _start(void) {
@@ -67,7 +68,7 @@ static int agent(const char *what) {
     return 0;
 }
 
-struct slot { pid_t pid; int out, err, log; };
+struct slot { pid_t pid; int out, err, log; long long stamp; };
 
 static void start(struct slot *slot, int index, const char *folder, char *program) {
     int out[2], err[2];
@@ -91,18 +92,28 @@ static void start(struct slot *slot, int index, const char *folder, char *progra
     slot->err = err[0];
 }
 
-static int drain(int *fd) {
+static int drain(int *fd, long long *stamp) {
     static char buffer[65536];
-    ssize_t size = read(*fd, buffer, sizeof buffer);
-    if (size > 0) return 0;
+    ssize_t size = read(*fd, buffer, sizeof buffer - 1);
+    if (size > 0) {
+        buffer[size] = 0;
+        if (stamp) *stamp = atoll(buffer);
+        return 0;
+    }
     close(*fd);
     *fd = -1;
     return 1;
 }
 
+static int compare(const void *a, const void *b) {
+    const long long x = *(const long long *)a, y = *(const long long *)b;
+    return (x > y) - (x < y);
+}
+
 static int loop(int count, int workers, const char *folder, char *program) {
     struct slot *slots = calloc(workers, sizeof *slots);
     struct pollfd *fds = calloc(2 * workers, sizeof *fds);
+    long long *delays = calloc(count, sizeof *delays);
     int started = 0, ended = 0;
     long long begin = now();
     while (ended < count) {
@@ -116,22 +127,24 @@ static int loop(int count, int workers, const char *folder, char *program) {
         for (int i = 0; i < workers; i++) {
             struct slot *slot = &slots[i];
             if (!slot->pid) continue;
-            if (fds[2 * i].revents) drain(&slot->out);
-            if (fds[2 * i + 1].revents) drain(&slot->err);
+            if (fds[2 * i].revents) drain(&slot->out, &slot->stamp);
+            if (fds[2 * i + 1].revents) drain(&slot->err, NULL);
             if (slot->out >= 0 || slot->err >= 0) continue;
             int status;
             waitpid(slot->pid, &status, 0);
             if (write(slot->log, "Completed\n", 10) != 10) exit(1);
             close(slot->log);
             slot->pid = 0;
-            ended++;
+            delays[ended++] = now() - slot->stamp;
         }
     }
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     double cpu = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
         + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-    printf("%f %f\n", (now() - begin) / 1e9, cpu);
+    const double wall = (now() - begin) / 1e9;
+    qsort(delays, count, sizeof *delays, compare);
+    printf("%f %f %lld\n", wall, cpu, delays[count / 2]);
     return 0;
 }
 

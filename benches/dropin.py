@@ -280,12 +280,14 @@ class Bench:
         figures: Figures = json.loads(done.stdout)
         return figures
 
-    def floor(self, count: int, workers: int) -> Figures:
+    def floor(self, count: int, workers: int, agent: str = "") -> Figures:
+        program = self.agent if agent else self.quick_agent
+        env = self.env | {"AGENT": agent}
         with tempfile.TemporaryDirectory(dir=self.logs) as logs:
-            words = [self.folder / "floor", str(count), str(workers), logs, self.quick_agent]
-            done = subprocess.run(words, env=self.env, check=True, stdout=subprocess.PIPE)
-        wall, cpu = map(float, done.stdout.split())
-        return {"wall": wall, "cpu": cpu}
+            words = [self.folder / "floor", str(count), str(workers), logs, program]
+            done = subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE)
+        wall, cpu, delay = map(float, done.stdout.split())
+        return {"wall": wall, "cpu": cpu, "delay": delay / 1e9}
 
     def xargs(self, count: int, workers: int) -> Figures:
         words = ["xargs", "-P", str(workers), "-I", "{}", str(self.quick_agent), "{}"]
@@ -378,20 +380,12 @@ class Bench:
             5,
             ours=lambda: self.side("stamp", "latency", "ours", count),
             plain=lambda: self.side("stamp", "latency", "plain", count),
-            floor=lambda: self.floor_latency(count),
+            floor=lambda: self.floor(count, 1, "stamp"),
         )
         for name, figures in m.items():
             self.line(f"{name}: median", figures["delay"] * 1e6, unit=" us")
         self.line("ours / plain", m["ours"]["delay"] / m["plain"]["delay"], 0.6)
-
-    def floor_latency(self, count: int) -> Figures:
-        delays = []
-        for _ in range(count):
-            done = subprocess.run(
-                [self.agent], env=self.env | {"AGENT": "stamp"}, stdout=subprocess.PIPE, check=True
-            )
-            delays.append(time.monotonic_ns() - int(done.stdout))
-        return {"delay": statistics.median(delays) / 1e9}
+        self.line("floor in C / plain", m["floor"]["delay"] / m["plain"]["delay"])
 
     def imports(self) -> None:
         print("\nimport: a fresh interpreter with and without it, and the command")
