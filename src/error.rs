@@ -218,6 +218,15 @@ pub enum Error {
         /// What is in the way.
         reason: String,
     },
+    /// A branch stands where git would have to make the folder of ours.
+    #[error("the branch {name} is in the way of branches such as {name}/local-2-agent-1")]
+    BranchInTheWay {
+        /// The branch.
+        name: String,
+    },
+    /// What the engine keeps for itself was committed, here or by somebody who sent it.
+    #[error("the repository has files of .claude/runtime in its index")]
+    RuntimeTracked,
     /// The base branch does not exist.
     #[error("the base {name} was not found in {}", path.display())]
     BaseMissing {
@@ -233,6 +242,14 @@ pub enum Error {
         agent: String,
         /// The executable that was looked for.
         executable: String,
+    },
+    /// What is named as the agent's executable is no program, or not for everybody.
+    #[error("the agent {agent} cannot be started: {} cannot be executed", path.display())]
+    AgentNotExecutable {
+        /// The agent as it was asked for.
+        agent: String,
+        /// What is there.
+        path: PathBuf,
     },
     /// Claude Code refuses to run without permission questions as root.
     #[error("Claude Code refuses the permission mode bypassPermissions as root")]
@@ -303,8 +320,11 @@ impl Error {
             | Self::ForeignRepository { .. }
             | Self::PathNotText { .. }
             | Self::NoPlaceForWorktrees { .. }
+            | Self::BranchInTheWay { .. }
+            | Self::RuntimeTracked
             | Self::BaseMissing { .. }
             | Self::AgentMissing { .. }
+            | Self::AgentNotExecutable { .. }
             | Self::RootNeedsSandbox
             | Self::Locked { .. }
             | Self::File { .. }
@@ -359,9 +379,20 @@ impl Error {
             Self::NoPlaceForWorktrees { .. } => {
                 "name a folder that can be written in AMPLIHACK_WORKTREE_DIR".into()
             }
+            Self::BranchInTheWay { name } => {
+                format!("rename it, for example with: git branch -m {name} {name}-old")
+            }
+            Self::RuntimeTracked => concat!(
+                "take them out with: git rm -r --cached .claude/runtime; ",
+                "delete those that are not yours, since runs go on from what stands there"
+            )
+            .into(),
             Self::BaseMissing { .. } => "name an existing branch with --base".into(),
             Self::AgentMissing { .. } => {
                 "install it, put it on the PATH, or name another agent with --agent".into()
+            }
+            Self::AgentNotExecutable { .. } => {
+                "make it executable (chmod +x), or name another agent with --agent".into()
             }
             Self::RootNeedsSandbox => concat!(
                 "run as another user, set IS_SANDBOX=1 inside a sandbox, ",

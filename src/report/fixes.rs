@@ -71,6 +71,7 @@ pub const TABLE: [Row; 12] = [
             "Merge the change requests of the other tasks first, then run this one again on the new base.",
             "If two tasks change the same files, make one task of them or run them in sequence.",
             "If the remote's branch has commits from elsewhere, merge it into the one in the worktree, or delete it on the remote.",
+            "If a folder or a branch is in the way, move it: the error names it.",
         ],
     },
     Row {

@@ -2,11 +2,20 @@
 //!
 //! Pure.
 
+use std::collections::BTreeSet;
+
 use super::untrusted::code;
 use crate::run::summary::{MergeConflict, Summary};
 
 /// How many files of a collision are named.
 const FILES_NAMED: usize = 3;
+
+/// How many change requests that collide in the same files are named.
+const PRS_NAMED: usize = 12;
+
+/// How many lines there are of collisions. A comment has room for 65,536 characters, and the
+/// timeline follows.
+const MOST_LINES: usize = 30;
 
 /// The section of the summary; `None` where there is nothing to merge.
 pub fn section(summary: &Summary) -> Option<String> {
@@ -26,8 +35,10 @@ pub fn section(summary: &Summary) -> Option<String> {
             let problem = problem.iter();
             let problem =
                 problem.map(|problem| format!("- Not everything was tried: {}", code(problem)));
-            let conflicts = conflicts.iter().map(|conflict| line(conflict, &base));
-            problem.chain(conflicts).collect::<Vec<_>>().join("\n")
+            problem
+                .chain(lines(conflicts, &base))
+                .collect::<Vec<_>>()
+                .join("\n")
         }
     };
     Some(format!(
@@ -36,16 +47,78 @@ pub fn section(summary: &Summary) -> Option<String> {
     ))
 }
 
-fn line(conflict: &MergeConflict, base: &str) -> String {
-    let files = files(conflict);
-    match conflict.other_pr {
-        Some(other) => format!(
-            "- #{} and #{other} collide in {files}: merge one, then bring the other up to date",
-            conflict.pr
-        ),
-        None => format!(
-            "- #{} collides with {base} in {files}: bring it up to date first",
-            conflict.pr
+/// A line for all that collide in the same files: of forty branches that all touch one file there
+/// are 780 pairs.
+fn lines(conflicts: &[MergeConflict], base: &str) -> Vec<String> {
+    let mut groups: Vec<Group> = Vec::new();
+    for conflict in conflicts {
+        let files = files(conflict);
+        let with_base = conflict.other_pr.is_none();
+        let known = groups
+            .iter()
+            .position(|group| group.with_base == with_base && group.files == files);
+        let at = known.unwrap_or_else(|| {
+            groups.push(Group {
+                with_base,
+                files,
+                prs: BTreeSet::new(),
+            });
+            groups.len() - 1
+        });
+        groups[at].prs.insert(conflict.pr);
+        groups[at].prs.extend(conflict.other_pr);
+    }
+    let left_out = groups.len().saturating_sub(MOST_LINES);
+    let mut lines: Vec<_> = groups
+        .iter()
+        .take(MOST_LINES)
+        .map(|group| group.line(base))
+        .collect();
+    if left_out > 0 {
+        lines.push(format!("- and so on in {left_out} more sets of files"));
+    }
+    lines
+}
+
+/// Change requests that collide in the same files.
+struct Group {
+    with_base: bool,
+    /// As they are shown.
+    files: String,
+    prs: BTreeSet<u64>,
+}
+
+impl Group {
+    fn line(&self, base: &str) -> String {
+        let files = &self.files;
+        let prs: Vec<_> = self.prs.iter().map(|pr| format!("#{pr}")).collect();
+        match (&*prs, self.with_base) {
+            ([pr], true) => {
+                format!("- {pr} collides with {base} in {files}: bring it up to date first")
+            }
+            (_, true) => format!(
+                "- {} collide with {base} in {files}: bring them up to date first",
+                and(&prs)
+            ),
+            ([one, other], false) => format!(
+                "- {one} and {other} collide in {files}: merge one, then bring the other up to date"
+            ),
+            _ => format!(
+                "- {} collide in {files}: merge one after another, each brought up to date before",
+                and(&prs)
+            ),
+        }
+    }
+}
+
+/// `#1, #2 and #3`, and of many the first.
+fn and(prs: &[String]) -> String {
+    match prs {
+        [all @ .., last] if prs.len() <= PRS_NAMED => format!("{} and {last}", all.join(", ")),
+        _ => format!(
+            "{} and {} more",
+            prs[..PRS_NAMED].join(", "),
+            prs.len() - PRS_NAMED
         ),
     }
 }
@@ -97,9 +170,37 @@ mod tests {
 
         #1240 → #1244 → #1241
 
-        - #1244 and #1241 collide in `a.py`, `b.py`, `c.py` and 1 more: merge one, then bring the other up to date
+        - #1241 and #1244 collide in `a.py`, `b.py`, `c.py` and 1 more: merge one, then bring the other up to date
         - #1241 collides with `main` in ``odd`name.py``: bring it up to date first
         ");
+    }
+
+    #[test]
+    fn many_that_collide_in_one_file_are_one_line_and_many_files_end() {
+        let mut summary = example();
+        summary.merge_order = (1..=40).collect();
+        summary.merge_conflicts = (1..=40)
+            .flat_map(|one| (one + 1..=40).map(move |two| conflict(one, Some(two), &["a.py"])))
+            .chain([conflict(1, None, &["b.py"]), conflict(2, None, &["b.py"])])
+            .collect();
+        let said = section(&summary).unwrap();
+        let said = said.split("\n\n").last().unwrap();
+        insta::assert_snapshot!(said, @r"
+        - #1, #2, #3, #4, #5, #6, #7, #8, #9, #10, #11, #12 and 28 more collide in `a.py`: merge one after another, each brought up to date before
+        - #1 and #2 collide with `main` in `b.py`: bring them up to date first
+        ");
+        summary.merge_conflicts = (1..=40)
+            .map(|n| conflict(n, Some(n + 1), &[&format!("{n}.py")]))
+            .collect();
+        let said = section(&summary).unwrap();
+        assert_eq!(
+            said.lines().filter(|line| line.starts_with("- ")).count(),
+            31
+        );
+        assert!(
+            said.ends_with("- and so on in 10 more sets of files"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl ErrorType {
             "too many open files",
             "cannot allocate",
             "read-only",
+            "permission denied",
+            // What git says where a disk is full, without the reason.
+            "couldn't close",
+            "unable to write",
+            "could not write",
+            "failed to write",
         ]) {
             Self::ResourceError
         } else if says(&[
@@ -124,6 +130,8 @@ impl ErrorType {
             "overwritten",
             "another branch",
             "unmerged",
+            "in the way",
+            "cannot lock ref",
         ]) {
             Self::FileConflict
         } else if says(&["gpg", "to sign", "signing", "hook"]) {
@@ -188,6 +196,10 @@ mod tests {
                 ErrorType::ValidationError,
             ),
             ("git commit was killed by signal 9", ErrorType::Unknown),
+            (
+                "git worktree add failed: couldn't close '/g/HEAD.lock'",
+                ErrorType::ResourceError,
+            ),
         ] {
             assert_eq!(ErrorType::of_step(message), expected, "{message}");
         }

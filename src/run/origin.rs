@@ -154,10 +154,16 @@ impl Search<'_> {
     fn local_forge(&self) -> Result<Arc<dyn Forge>> {
         let folder = self.layout.forge();
         let shown = self.layout.shown(&folder);
+        // Also where the forge was lost with an earlier clone, and worktrees were not.
+        let registered = self.workspace.worktrees()?.into_iter().map(|at| at.path);
+        let standing = fs::read_dir(self.layout.worktrees()).into_iter().flatten();
+        let standing = standing.filter_map(|entry| Some(entry.ok()?.path()));
+        let worktrees = registered.chain(standing);
         let branches = self.workspace.branches()?;
-        let taken = branches
-            .iter()
-            .filter_map(|branch| Master::local_sub_issue(branch))
+        let taken = worktrees
+            .filter_map(|worktree| Layout::branch_of(&worktree))
+            .chain(branches)
+            .filter_map(|branch| Master::local_sub_issue(&branch))
             .max();
         Ok(Arc::new(
             LocalForge::new(&folder, &shown, wall).after(taken.unwrap_or(0)),

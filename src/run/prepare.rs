@@ -28,7 +28,8 @@ use super::remote::Clone;
 use super::resources::{Disk, supply};
 use super::source::Source;
 use super::surroundings::{
-    Environment, check_place, find_executable, find_git, identity_is_set, layout, variable,
+    Environment, check_place, check_repository, find_executable, find_git, identity_is_set, layout,
+    variable,
 };
 
 /// A source that can be orchestrated.
@@ -150,6 +151,7 @@ pub fn prepare(
             judge_against_base(source, &origin, &clone, &workspace, &options)?,
             &workspace,
             &layout,
+            options.dry_run,
         )?,
     };
     let admission = admit(&resolved, taken_up.as_ref(), &mut validation);
@@ -160,10 +162,11 @@ pub fn prepare(
         standing = stands(&origin, &layout, &options);
     }
     let (agent, unusable) = find_agent(&options, &resolved, &environment, &mut validation)?;
-    let unusable = match unusable.or_else(|| find_place(&layout, &options, &mut validation)) {
-        Some(error) if !may_be_done || taken_up.is_some() => return Err(error),
-        other => other,
-    };
+    let unusable =
+        match unusable.or_else(|| find_place(&workspace, &layout, &options, &mut validation)) {
+            Some(error) if !may_be_done || taken_up.is_some() => return Err(error),
+            other => other,
+        };
     let lock = lock(&origin, &layout, &options, &known)?;
     Ok(Prepared {
         taken_up,
@@ -347,11 +350,24 @@ impl Prepared {
     }
 }
 
-/// Adds that the disk may be too small, which is a warning.
-fn check_disk(mut judged: Judged, workspace: &Workspace, layout: &Layout) -> Result<Judged> {
+/// Adds that the disk may be too small, which is a warning. Where nothing is left of it nobody can
+/// accept that.
+fn check_disk(
+    mut judged: Judged,
+    workspace: &Workspace,
+    layout: &Layout,
+    dry_run: bool,
+) -> Result<Judged> {
     let validation = &mut judged.validation;
     let tasks = validation.complexity.len() as u64;
     let disk = Disk::look(layout.worktrees(), tasks, workspace.checkout_size()?);
+    if disk.is_full() && !dry_run {
+        return Err(Error::File {
+            action: "make worktrees in",
+            path: layout.worktrees().to_owned(),
+            reason: "No space left on device".to_owned(),
+        });
+    }
     if let Some(shortage) = disk.shortage() {
         validation.resources.push(shortage.clone());
         validation.warnings.push(shortage);
@@ -426,9 +442,15 @@ fn find_agent(
     Ok((agent, refused.and_then(Result::err)))
 }
 
-/// Why there is no place for worktrees, if so. A dry run only says it.
-fn find_place(layout: &Layout, options: &Options, validation: &mut Validation) -> Option<Error> {
-    let nowhere = check_place(layout).err()?;
+/// Why there is no place for worktrees and their branches, if so. A dry run only says it.
+fn find_place(
+    workspace: &Workspace,
+    layout: &Layout,
+    options: &Options,
+    validation: &mut Validation,
+) -> Option<Error> {
+    let place = check_place(layout).and_then(|()| check_repository(workspace));
+    let nowhere = place.err()?;
     if options.dry_run {
         validation.resources.push(nowhere.to_string());
         return None;
@@ -438,9 +460,12 @@ fn find_place(layout: &Layout, options: &Options, validation: &mut Validation) -
 
 /// That an agent's executable is not there.
 pub(super) fn missing(agent: &Agent) -> Error {
-    Error::AgentMissing {
-        agent: agent.name().to_owned(),
-        executable: agent.executable().to_owned(),
+    let (agent, executable) = (agent.name().to_owned(), agent.executable().to_owned());
+    let path = PathBuf::from(&executable);
+    if executable.contains('/') && path.exists() {
+        Error::AgentNotExecutable { agent, path }
+    } else {
+        Error::AgentMissing { agent, executable }
     }
 }
 

@@ -33,6 +33,11 @@ impl Disk {
         }
     }
 
+    /// Whether nothing can be written any more.
+    pub fn is_full(&self) -> bool {
+        self.free == Some(0)
+    }
+
     /// Why the worktrees will not fit, if so.
     pub fn shortage(&self) -> Option<String> {
         let needed = self.worktrees.saturating_mul(self.worktree_size);

@@ -233,6 +233,17 @@ impl State {
                 task.diagnostic = Some(filed.clone());
                 task.step = Step::Closed;
             }),
+            // What an interruption broke off is tried again by the run that goes on.
+            Body::DiagnosticFailed { agent, .. }
+            | Body::DiagnosticClosed {
+                agent,
+                problem: Some(_),
+                ..
+            }
+            | Body::Cleaned {
+                agent,
+                kept: Some(_),
+            } if self.cancelled.is_some() => self.advance(*agent, |_| {}),
             Body::DiagnosticFailed { agent, .. } => {
                 self.advance(*agent, |task| task.step = Step::Closed);
             }

@@ -5,12 +5,15 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use crate::error::{Error, Result};
 use crate::supervisor::{Newlines, Outcome, UnitSpec, run_command};
 use crate::workspace::answers::check_version;
 use crate::workspace::exclude::{can_make, obstacle};
 use crate::workspace::locate;
-use crate::workspace::{Layout, Workspace};
+use crate::workspace::{Layout, RUNTIME_FOLDER, Workspace};
+use crate::world::real::reason;
 
 use super::options::Resolved;
 
@@ -92,6 +95,27 @@ pub fn check_place(layout: &Layout) -> Result<()> {
         }),
         None => Ok(()),
     }
+}
+
+/// Refuses a repository in which git could make no branch, and one that brings runs of its own: a
+/// journal from elsewhere would be gone on from, with its commands and its paths.
+pub fn check_repository(workspace: &Workspace) -> Result<()> {
+    let git = workspace.common_dir();
+    for path in [git.to_owned(), git.join("refs"), git.join("objects")] {
+        rustix::fs::access(&path, Access::WRITE_OK).map_err(|errno| Error::File {
+            action: "write to",
+            path: path.clone(),
+            reason: reason(&errno.into()),
+        })?;
+    }
+    let name = "feat";
+    if workspace.branch_exists(name)? {
+        return Err(Error::BranchInTheWay { name: name.into() });
+    }
+    if workspace.tracks(RUNTIME_FOLDER)? {
+        return Err(Error::RuntimeTracked);
+    }
+    Ok(())
 }
 
 /// The values of variables that are named like tokens and keys.

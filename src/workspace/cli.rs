@@ -369,11 +369,6 @@ impl Git {
         command
     }
 
-    /// Forgets worktrees whose folder is gone.
-    pub fn worktree_prune(&self, root: &Path) -> GitCommand {
-        self.command("worktree prune", root, ["worktree", "prune"])
-    }
-
     /// Deletes a branch of ours that still stands at `commit`; one that somebody committed to
     /// meanwhile stays, and the command fails.
     pub fn delete_branch(&self, root: &Path, branch: &str, commit: &str) -> GitCommand {

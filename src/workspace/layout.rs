@@ -52,6 +52,8 @@ impl Master {
     /// `feat/local-4-agent-1`.
     pub fn local_sub_issue(branch: &str) -> Option<u64> {
         let (number, agent) = branch.strip_prefix("feat/local-")?.split_once("-agent-")?;
+        // Below such a name no branch of that name can be made.
+        let agent = agent.split('/').next()?;
         agent.parse::<u32>().ok()?;
         number.parse().ok()
     }
@@ -133,6 +135,11 @@ impl Layout {
     /// The worktree of a branch: its name with `-` for `/`.
     pub fn worktree(&self, branch: &str) -> PathBuf {
         self.worktrees.join(branch.replace('/', "-"))
+    }
+
+    /// The branch that [`Layout::worktree`] would make this folder for.
+    pub fn branch_of(worktree: &Path) -> Option<String> {
+        Some(worktree.file_name()?.to_str()?.replacen('-', "/", 1))
     }
 
     /// `.claude/runtime/`: everything that the engine writes, never committed.

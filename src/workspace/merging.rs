@@ -14,7 +14,7 @@ pub const PATHS_NAMED: usize = 20;
 
 /// How many merges are tried. Only branches that touch the same files are merged at all, so this
 /// is for the plan in which everybody edits one file.
-const MOST_MERGES: usize = 1_000;
+const MOST_MERGES: usize = 5_000;
 
 /// Two branches that do not merge by themselves, or one and the base.
 #[derive(Debug, Clone, PartialEq, Eq)]

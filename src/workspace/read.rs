@@ -3,6 +3,7 @@
 //! Reads only: no reference, index or file is ever written here. The repository is opened for
 //! each question, so a [`Workspace`] is plain data that any thread may hold.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use git2::{
@@ -253,6 +254,26 @@ impl Workspace {
         let repository = Repository::open(worktree).map_err(|e| open_error(worktree, &e))?;
         let index = repository.index().map_err(|e| failed("read-tree", &e))?;
         Ok(index.path().is_some_and(Path::exists))
+    }
+
+    /// Whether the index has something in a folder, which is relative to the root.
+    pub fn tracks(&self, folder: &str) -> Result<bool> {
+        let repository = self.open()?;
+        let index = repository.index().map_err(|e| failed("read-tree", &e))?;
+        Ok(index.find_prefix(format!("{folder}/")).is_ok())
+    }
+
+    /// Whether a worktree's own link leads to this repository, and not to one that this was copied
+    /// from.
+    pub fn owns(&self, worktree: &Path) -> bool {
+        let link = fs::read_to_string(worktree.join(".git")).unwrap_or_default();
+        let Some(target) = link.trim_end().strip_prefix("gitdir: ") else {
+            return false;
+        };
+        // Relative in newer versions of git, and then to the worktree.
+        let registration = fs::canonicalize(worktree.join(target));
+        let common = fs::canonicalize(&self.common_dir);
+        matches!((registration, common), (Ok(at), Ok(common)) if at.starts_with(&common))
     }
 
     /// The linked worktrees, by folder.

@@ -9,6 +9,7 @@
 //! at it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Workspace, is_same_place};
@@ -24,8 +25,7 @@ const PARTS: [&str; 3] = ["gitdir", "commondir", "HEAD"];
 pub struct Unfinished {
     /// Its folder below `.git/worktrees`.
     pub registration: PathBuf,
-    /// The file `.git` in the worktree itself, if it was written. Nothing else is there: the
-    /// check-out comes later.
+    /// The file `.git` in the worktree itself, if it was written. Nothing else is there.
     pub link: Option<PathBuf>,
 }
 
@@ -44,25 +44,52 @@ impl Workspace {
 }
 
 fn unfinished(registration: PathBuf, folder: &Path) -> Option<Unfinished> {
-    // One of the user's may be under way here, and its check-out take long.
+    // One of the user's may be under way here, for as long as its check-out takes.
     if !is_our_name(&registration.file_name()?.to_string_lossy()) {
         return None;
     }
-    let read = |name| {
-        let text = fs::read_to_string(registration.join(name)).unwrap_or_default();
-        text.trim_end().to_owned()
-    };
-    if read("locked") != MARK && PARTS.iter().all(|name| !read(name).is_empty()) {
+    let parts = PARTS.map(|name| read(&registration.join(name)));
+    let [gitdir, commondir, head] = parts;
+    let (gitdir, commondir, head) = (gitdir?, commondir?, head?);
+    let is_whole = [&gitdir, &commondir, &head]
+        .iter()
+        .all(|part| !part.is_empty());
+    if is_whole && read(&registration.join("locked"))? != MARK {
         return None;
     }
+    if gitdir.is_empty() {
+        let link = None;
+        return Some(Unfinished { registration, link });
+    }
     // Relative in newer versions of git, and then to the registration.
-    let link = registration.join(read("gitdir"));
-    let place = link.parent().and_then(Path::parent);
-    let is_ours = read("gitdir").is_empty() || place.is_some_and(|at| is_same_place(at, folder));
-    is_ours.then(|| Unfinished {
+    let link = registration.join(gitdir);
+    let worktree = link.parent()?;
+    (is_same_place(worktree.parent()?, folder) && is_bare(worktree)).then(|| Unfinished {
         link: Some(link).filter(|link| link.is_file()),
         registration,
     })
+}
+
+/// What a file of a registration says; nothing where it is not there. `None` where that cannot be
+/// told, and then nothing is to be concluded.
+fn read(path: &Path) -> Option<String> {
+    match fs::symlink_metadata(path) {
+        // A pipe would never end.
+        Ok(known) if known.is_file() => {
+            let text = String::from_utf8(fs::read(path).ok()?).ok()?;
+            Some(text.trim_end().to_owned())
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(String::new()),
+        _ => None,
+    }
+}
+
+/// Whether nothing is in a worktree but its link: else somebody has worked in it.
+fn is_bare(worktree: &Path) -> bool {
+    match fs::read_dir(worktree) {
+        Ok(mut files) => files.all(|file| file.is_ok_and(|file| file.file_name() == ".git")),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
 }
 
 /// Whether it is called as our worktrees are: `feat-issue-1235-agent-1`, `feat-local-4-agent-1`.
@@ -98,5 +125,19 @@ mod tests {
         ] {
             assert!(!is_our_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let pipe = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), pipe, 0o600.into(), 0).unwrap();
+        fs::write(at("bytes"), b"/caf\xe9/.git\n").unwrap();
+        fs::write(at("text"), "../..\n").unwrap();
+        assert_eq!(read(&at("pipe")), None);
+        assert_eq!(read(&at("bytes")), None);
+        assert_eq!(read(&at("missing")).as_deref(), Some(""));
+        assert_eq!(read(&at("text")).as_deref(), Some("../.."));
     }
 }

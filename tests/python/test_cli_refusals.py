@@ -107,6 +107,29 @@ class TestBadInput:
         assert f"{trees} is no folder" in told.out + told.err
         assert "❌ worktrees: error: no worktrees can be made" in place.run("doctor").out
 
+    def test_a_branch_in_the_way_of_ours(self, place: Place) -> None:
+        place.git("branch", "feat")
+        done = place.run(place.plan("Add a"), "--agent", place.agent(WORKS))
+        refused(done, 9, "the branch feat is in the way")
+        assert not place.runtime.exists()
+
+    def test_runs_that_came_with_the_repository(self, place: Place) -> None:
+        plan, agent = place.plan("Add a"), place.agent(WORKS)
+        assert place.run(plan, "--agent", "false").code == 2
+        place.git("add", "--force", ".claude/runtime")
+        place.git("commit", "--quiet", "--message=Mine")
+        refused(place.run(plan, "--agent", agent, "--retry"), 9, ".claude/runtime in its index")
+        place.git("rm", "-r", "--quiet", "--cached", ".claude/runtime")
+        assert place.run(plan, "--agent", agent, "--retry").code == 0
+
+    def test_an_agent_that_is_no_program(self, place: Place) -> None:
+        note = place.root / "notes.txt"
+        note.write_text("mine", encoding="utf-8")
+        done = place.run(place.plan("Add a"), "--agent", str(note))
+        refused(done, 9, f"{note} cannot be executed")
+        assert "chmod +x" in done.err
+        assert not place.runtime.exists()
+
     def test_a_missing_agent(self, place: Place) -> None:
         done = place.run(place.plan("Add a"), "--agent", "no-such-agent --flag")
         refused(done, 9, "no-such-agent")

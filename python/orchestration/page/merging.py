@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _FILES = 5
 """How many files of a collision are named."""
 
+_UNFOLDED = 20
+"""How many collisions are shown at once; of more, all are a click away."""
+
 
 def merging(timeline: Timeline, root: str) -> Html | None:
     """The section; none where there is nothing to merge."""
@@ -35,11 +38,11 @@ def merging(timeline: Timeline, root: str) -> Html | None:
         lines.insert(0, join(["Not everything was tried: ", advice.problem]))
     alone = len(pulls) == 1
     clean = "It merges cleanly with " if alone else "They merge cleanly, with each other and with "
-    said = (
-        element("ul", *(element("li", line) for line in lines), class_="conflicts")
-        if lines
-        else element("p", clean, base, ".")
-    )
+    said = element("ul", *(element("li", line) for line in lines), class_="conflicts")
+    if not lines:
+        said = element("p", clean, base, ".")
+    elif len(lines) > _UNFOLDED:
+        said = element("details", element("summary", f"{len(lines)} collisions"), said)
     return element(
         "section",
         element("h2", "Merge order", id="merging"),

@@ -5,6 +5,7 @@ use crate::agent::stream::Usage;
 use crate::run::facts::tests_support::{spec, start};
 use crate::run::facts::{Filed, Proof, Settings, UnitEnd};
 use crate::run::record::{Record, VERSION};
+use crate::run::resumption::Resumption;
 
 /// How a unit ends that ends well.
 fn ended() -> UnitEnd {
@@ -382,4 +383,55 @@ fn after_a_cancel_nothing_begins_but_the_summary_and_waiting_tasks_stay_pending(
         (run.state.tasks[1].step, run.state.tasks[1].began),
         (Step::Filed, None)
     );
+}
+
+#[test]
+fn what_an_interruption_keeps_from_being_cleared_up_is_cleared_up_by_the_next_run() {
+    let mut run = Stepped::new(1, |_| {});
+    run.state.tasks[0].has_failed = true;
+    run.file_all();
+    run.prepared(1);
+    run.decide();
+    run.ran(1);
+    run.decide();
+    run.works(1);
+    assert_eq!(run.decide(), [Intent::OpenPull { agent: 1 }]);
+    let filed = Filed {
+        number: 9,
+        url: String::new(),
+        existed: false,
+    };
+    run.tell(Body::PullOpened { agent: 1, filed });
+    assert_eq!(run.decide(), [Intent::CloseDiagnostic { agent: 1 }]);
+    run.tell(Body::CancelRequested { exit_code: 130 });
+    run.tell(Body::DiagnosticClosed {
+        agent: 1,
+        numbers: Vec::new(),
+        problem: Some("interrupted".to_owned()),
+    });
+    assert_eq!(run.decide(), [Intent::WriteSummary]);
+    run.tell(Body::SummaryWritten { problem: None });
+    run.decide();
+
+    run.tell(Body::Resumed(Box::new(Resumption {
+        retry: false,
+        tasks: Vec::new(),
+        successful: 1,
+        total: 1,
+        settings: run.state.start.settings.clone(),
+        engine: String::new(),
+    })));
+    assert_eq!(run.decide(), [Intent::CloseDiagnostic { agent: 1 }]);
+    run.tell(Body::DiagnosticClosed {
+        agent: 1,
+        numbers: vec![8],
+        problem: None,
+    });
+    assert_eq!(run.decide(), [Intent::Clean { agent: 1 }]);
+    run.tell(Body::CancelRequested { exit_code: 130 });
+    run.tell(Body::Cleaned {
+        agent: 1,
+        kept: Some("git worktree remove was interrupted".to_owned()),
+    });
+    assert_eq!(run.state.tasks[0].step, Step::Ended);
 }

@@ -7,9 +7,11 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::thread;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use crate::report::redact::Redactor;
 use crate::run::facts::{PATHS_KEPT, Proof};
@@ -27,6 +29,9 @@ use super::{News, reason};
 
 /// How long one git command may take before it is ended.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// How often a lock is tried that another holds. Registrations take some milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What the steps need to know of the repository.
 pub struct Steps {
@@ -116,14 +121,21 @@ impl Steps {
 
     fn ensure_worktree(&self, place: &Workplace) -> Result<(), Trouble> {
         let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
-        if let Some(folder) = place.path.parent() {
-            self.forget_unfinished(&workspace, folder)?;
-        }
+        let folder = place.path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot create {}: {}", folder.display(), reason(&error)))?;
+        self.forget_unfinished(&workspace, folder)?;
         let registered = workspace.worktrees().map_err(|error| error.to_string())?;
         let ours = registered
             .iter()
             .find(|known| known.exists && is_same_place(&known.path, &place.path));
         match ours {
+            Some(_) if !workspace.owns(&place.path) => {
+                return Err(format!(
+                    "{} is in the way: it belongs to a repository that this one was copied from",
+                    place.path.display()
+                ));
+            }
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
                 forget_stale_locks(&workspace, place)?;
                 return self.put_back(known.branch.is_some(), place);
@@ -163,17 +175,21 @@ impl Steps {
 
     /// The short part: makes folder and branch known to git.
     fn register(&self, workspace: &Workspace, place: &Workplace) -> Result<(), Trouble> {
-        let folder = place.path.parent().unwrap_or(&self.root);
-        fs::create_dir_all(folder)
-            .map_err(|error| format!("cannot create {}: {}", folder.display(), reason(&error)))?;
+        let is_occupied = fs::read_dir(&place.path).is_ok_and(|mut files| files.next().is_some());
+        if is_occupied {
+            return Err(format!(
+                "{} is in the way: it is no worktree of this repository; move it away",
+                place.path.display()
+            ));
+        }
         let _registration = self.lock_registration()?;
         forget(workspace.branch_lock(&place.branch))?;
         let exists = workspace
             .branch_exists(&place.branch)
             .map_err(|error| error.to_string())?;
+        self.forget_absent(workspace, &place.path)?;
         let added = if exists {
             let git = &self.git;
-            self.run(&git.worktree_prune(&self.root))?;
             self.run(&git.worktree_add_existing(&self.root, &place.branch, &place.path))
         } else {
             self.run(&self.git.worktree_add(
@@ -185,9 +201,24 @@ impl Steps {
         };
         if added.is_err() {
             // Here nothing is registered now, and the next one must not find it.
-            forget_unfinished(workspace, folder)?;
+            forget_unfinished(workspace, place.path.parent().unwrap_or(&self.root))?;
         }
         added
+    }
+
+    /// Forgets that a worktree of ours stood here, where it is gone. Others that are not there may
+    /// be on a disk that is away.
+    fn forget_absent(&self, workspace: &Workspace, path: &Path) -> Result<(), Trouble> {
+        let registered = workspace.worktrees().map_err(|error| error.to_string())?;
+        let is_absent = registered
+            .iter()
+            .any(|known| !known.exists && is_same_place(&known.path, path));
+        if !is_absent {
+            return Ok(());
+        }
+        // git takes an empty folder for one that lacks something.
+        let _ = fs::remove_dir(path);
+        self.run(&self.git.worktree_remove(&self.root, path))
     }
 
     /// Clears away what a `git worktree` that was killed has left of worktrees in `folder`.
@@ -201,6 +232,10 @@ impl Steps {
     }
 
     /// git locks what it writes, but gives up at once where another holds the lock; so ours wait.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no event tells that a lock is free, or that an interruption has come first"
+    )]
     fn lock_registration(&self) -> Result<File, Trouble> {
         let trouble = |error: std::io::Error| {
             format!("cannot lock {}: {}", self.lock.display(), reason(&error))
@@ -209,9 +244,17 @@ impl Steps {
             fs::create_dir_all(parent).map_err(trouble)?;
         }
         let file = File::create(&self.lock).map_err(trouble)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
-            .map_err(|errno| trouble(errno.into()))?;
-        Ok(file)
+        // Its holder may be suspended, so that nobody is to wait for it without an ear.
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(file),
+                Err(Errno::WOULDBLOCK | Errno::INTR) if self.commands.are_cancelled() => {
+                    return Err("the wait for another registration was interrupted".to_owned());
+                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) => thread::sleep(LOOK_AGAIN),
+                Err(errno) => return Err(trouble(errno.into())),
+            }
+        }
     }
 
     /// Commits what was left uncommitted, and looks at what the branch has to show.
@@ -361,8 +404,9 @@ impl Steps {
     pub fn remove(&self, place: &Workplace) -> Result<(), String> {
         if !place.path.exists() {
             // An earlier run was ended right after it had removed it.
+            let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
             let _registration = self.lock_registration()?;
-            return self.run(&self.git.worktree_prune(&self.root));
+            return self.forget_absent(&workspace, &place.path);
         }
         if !self.uncommitted(&place.path)?.is_empty() {
             return Err("it has uncommitted files".to_owned());
