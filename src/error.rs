@@ -351,7 +351,11 @@ impl Error {
                 "run the source without --retry, or with --new to run every task again".into()
             }
             Self::SourceUnsupported { .. } => {
-                "pass an issue of a remote of this clone, a Markdown plan, or - for one on standard input".into()
+                concat!(
+                    "pass an issue of a remote of this clone, a Markdown plan, or - for one on ",
+                    "standard input; --forge github needs a remote on GitHub"
+                )
+                .into()
             }
             Self::NoTasks { .. } => concat!(
                 "write the tasks in one of three formats: a checklist (`- [ ] Add login`), ",

@@ -1,7 +1,9 @@
 """The verb `clean`: removes what nobody needs, and nothing that would be lost."""
 
+import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,16 @@ class TestSafe:
         assert not worktree(place, SECOND).parent.exists()
         assert clean(place) == "Nothing is left behind\n"
         assert place.git("status", "--porcelain") == "?? plan.md"
+
+    def test_the_lock_of_a_git_that_was_killed_long_ago_goes_first(self, place: Place) -> None:
+        assert ran(place, WORKS, "Add a").code == 0
+        merge(place, FIRST)
+        lock = place.root / ".git" / "packed-refs.lock"
+        lock.touch()
+        assert "packed-refs.lock" in clean(place), "somebody may be at it"
+        os.utime(lock, (time.time() - 120,) * 2)
+        assert f"Removed {FIRST}" in clean(place)
+        assert not lock.exists()
 
     def test_a_branch_without_its_worktree_goes_as_well(self, place: Place) -> None:
         place.plan("Add a")

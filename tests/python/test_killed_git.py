@@ -83,7 +83,7 @@ def test_a_git_that_is_killed_anywhere_keeps_no_task_from_its_end(
         assert "agent-" in place.git("diff", "--name-only", f"main...{branch}")
     assert len(place.git("worktree", "list").splitlines()) == 1
     locks = [lock.name for lock in (place.root / ".git").rglob("*.lock")]
-    # That one is everybody's, so that nobody can say whose it is; `doctor` tells of it.
+    # That one is everybody's: for a minute somebody may be at it.
     assert set(locks) <= {"packed-refs.lock"}
 
 

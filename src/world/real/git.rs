@@ -10,6 +10,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
@@ -25,10 +26,13 @@ use crate::workspace::merging::Clashes;
 use crate::workspace::{Evidence, Workspace, is_same_place};
 use crate::world::{Completion, Fact, Workplace};
 
-use super::{News, reason};
+use super::{News, reason, wall};
 
 /// How long one git command may take before it is ended.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
+
+/// From which age on, in seconds, a lock is nobody's that git holds for moments.
+const LEFT_BEHIND: i64 = 60;
 
 /// How often a lock is tried that another holds. Registrations take some milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -78,6 +82,7 @@ impl Steps {
 
     /// Deletes a branch, if it still stands at a commit.
     pub fn delete_branch(&self, branch: &str, commit: &str) -> Result<(), String> {
+        self.forget_old_lock()?;
         self.run(&self.git.delete_branch(&self.root, branch, commit))
     }
 
@@ -184,6 +189,7 @@ impl Steps {
         }
         let _registration = self.lock_registration()?;
         forget(workspace.branch_lock(&place.branch))?;
+        self.forget_old_lock()?;
         let exists = workspace
             .branch_exists(&place.branch)
             .map_err(|error| error.to_string())?;
@@ -219,6 +225,19 @@ impl Steps {
         // git takes an empty folder for one that lacks something.
         let _ = fs::remove_dir(path);
         self.run(&self.git.worktree_remove(&self.root, path))
+    }
+
+    /// Clears away the lock of packed references that a git which was killed has left, and which
+    /// keeps all others from deleting branches. It is everybody's, and held for moments.
+    fn forget_old_lock(&self) -> Result<(), Trouble> {
+        let workspace = Workspace::discover(&self.root).map_err(|error| error.to_string())?;
+        let lock = workspace.common_dir().join("packed-refs.lock");
+        let modified = fs::metadata(&lock).and_then(|known| known.modified());
+        let age = modified
+            .ok()
+            .and_then(|at| Some(wall().duration_since(Timestamp::try_from(at).ok()?)));
+        let is_old = age.is_some_and(|age| age.as_secs() >= LEFT_BEHIND);
+        forget(is_old.then_some(lock))
     }
 
     /// Clears away what a `git worktree` that was killed has left of worktrees in `folder`.
