@@ -107,6 +107,9 @@ def test_a_real_shell_completes_with_tab(shell: Terminal) -> None:
         ("b\t", "bash"),
         (f"\x15{WORD} REA\t", "README.md"),
         (f"\x15{WORD} doctor --repo .gi\t", "doctor --repo .git/"),
+        (f"\x15{WORD} plan.md --output=j\t", "plan.md --output=json"),
+        (f"\x15{WORD} plan.md --agent=cl\t", "plan.md --agent=claude"),
+        (f"\x15{WORD} doctor --repo=.gi\t", "doctor --repo=.git/"),
     ):
         line = f"{WORD} {completed}" if WORD in typed else f"{line} {completed}"
         shell.type(typed)

@@ -56,6 +56,9 @@ ZSH = """\
 (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }"""
 """What zsh lacks before it was told to complete anything at all."""
 
+ZSH_PATHS = "compset -P 1 '--*='; _path_files"
+"""A path may stand behind ``--name=``, and is looked for without that."""
+
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -72,7 +75,7 @@ def command(*, shell: str) -> int:
     asker = kind(command, {}, PROGRAM, VARIABLE)
     script = BASH if shell == "bash" else kind.source_template
     if shell == "zsh":  # its first line names the program
-        script = script.replace("\n", f"\n{ZSH}\n", 1)
+        script = script.replace("\n", f"\n{ZSH}\n", 1).replace("_path_files", ZSH_PATHS)
     console = Console("text")
     try:
         console.lines([script % asker.source_vars()])
@@ -100,11 +103,28 @@ def complete(asked: str, default: click.Command, verbs: Mapping[str, click.Comma
     asker = kind(default, {}, PROGRAM, VARIABLE)
     args, incomplete = asker.get_completion_args()
     try:
-        for item in _items(asker, args, incomplete, verbs):
+        for item in _items(asker, _joined(args), incomplete, verbs):
+            if shell != "bash":  # an offer replaces the whole word, of which click sees a part
+                item.value = _name_of(incomplete) + item.value
             click.echo(asker.format_completion(item))
     except BrokenPipeError:  # the shell has seen enough
         discard_output()
     return 0
+
+
+def _joined(words: list[str]) -> list[str]:
+    """The words without the ``=`` that is a word of its own to bash."""
+    return [
+        word
+        for at, word in enumerate(words)
+        if word != "=" or not (at and words[at - 1].startswith("--"))
+    ]
+
+
+def _name_of(word: str) -> str:
+    """The ``--output=`` of ``--output=j``; nothing of other words."""
+    name, equals, _ = word.partition("=")
+    return name + equals if name.startswith("--") and equals else ""
 
 
 def _items(
