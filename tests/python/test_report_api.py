@@ -20,9 +20,8 @@ BAD = "</text></svg><script>hacked()</script><img src=x onerror=\"hacked()\" alt
 def report(*rows, **fields):
     empty = dict.fromkeys(REPORT, 0) | {"prs_created": [], "follow_up_issues": []}
     done = {"total_sub_tasks": len(rows), "successful": len(rows), "exit_code": 0}
-    return Report.from_dict(
-        {**empty, "orchestration_id": "", **done, **fields, "tasks": list(rows)}
-    )
+    name = {"orchestration_id": "orch-local-1-20260101-1200"}
+    return Report.from_dict({**empty, **name, **done, **fields, "tasks": list(rows)})
 
 
 HEAVY = ("orchestration.page", "orchestration.timeline", "pandas")
@@ -77,10 +76,12 @@ def test_a_report_finds_its_timeline(ran, place, monkeypatch):  # noqa: F811 - t
     assert Seen(ran._repr_html_()).elements.count("rect") == 2  # one a task, by its duration
 
 
-def test_a_dry_run_has_no_timeline():
+def test_a_dry_run_has_no_timeline(place):  # noqa: F811 - the fixture
+    dry = orchestrate(place.root / place.plan("Add a", "Add b"), repo=place.root, dry_run=True)
     with pytest.raises(UsageError, match="dry run") as refused:
-        report().timeline()
+        dry.timeline()
     assert refused.value.hint
+    assert Seen(dry._repr_html_()).text == "A dry run of 2 tasks (exit code 0)"
 
 
 def test_a_data_frame_has_a_row_a_task():
@@ -134,7 +135,11 @@ def test_a_picture_of_nothing_has_no_figure():
 
 def test_rich_shows_the_outcome_first():
     told = list(report(row(1)).__rich_repr__())
-    assert told[:3] == [("orchestration_id", ""), ("exit_code", 0), ("successful", 1)]
+    assert told[:3] == [
+        ("orchestration_id", "orch-local-1-20260101-1200"),
+        ("exit_code", 0),
+        ("successful", 1),
+    ]
     name, (task,) = told[-1]
     assert name == "tasks"
     assert ("error", None, None) in list(task.__rich_repr__())

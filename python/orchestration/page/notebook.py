@@ -47,7 +47,10 @@ class _Line:
 
 def report(outcome: Report, over_time: Timeline | None) -> Html:
     """A report as a figure: over time where that is known, else how long each task took."""
-    done = f"{outcome.successful} of {words.plural(outcome.total_sub_tasks, 'task')} completed"
+    tasks = words.plural(outcome.total_sub_tasks, "task")
+    if not outcome.orchestration_id:
+        return _figure(f"A dry run of {tasks} (exit code {outcome.exit_code})", [])
+    done = f"{outcome.successful} of {tasks} completed"
     title = f"{done} in {words.duration(outcome.duration_seconds)} (exit code {outcome.exit_code})"
     if over_time is not None:
         return _figure(title, _over_time(over_time))
