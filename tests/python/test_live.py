@@ -407,6 +407,9 @@ class TestOnATerminal:
         terminal.until(at_work, "two agents at work")
         shown = re.sub(r" +\d+s", "  0s", terminal.screen.shown)
         assert shown[shown.index("───") :] == TWO_80
+        late = start("watch", "--all")
+        late.until(at_work, "the same in another terminal")
+        assert "waiting" not in late.written, "what was before is shown as lines alone"
         terminal.process.terminate()
         assert terminal.end() == -15
         assert terminal.screen.is_sane

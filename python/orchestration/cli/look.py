@@ -114,9 +114,12 @@ class _Watch:
             time.sleep(min(LOOK_SECONDS, left))
 
     def _show_news(self) -> None:
+        news = [(Event.from_json(line), line) for line in self._journal.news()]
+        for event, _ in news:  # all of them first: no table is to show what is past already
+            self._console.show(event)
         try:
-            for line in self._journal.news():
-                self._show(Event.from_json(line), line)
+            for event, line in news:
+                self._show(event, line)
         finally:
             self._cursor.keep()
 
@@ -124,7 +127,6 @@ class _Watch:
         """Shows an event that was not seen before; the lines of later ones depend on all."""
         last = event if isinstance(event, (OrchestrationFinished, Error)) else None
         self._exit_code = None if last is None else last.exit_code
-        self._console.show(event)
         if isinstance(event, PlanParsed):
             self._source = event.source
         lines, notes = self._lines.render(line), self._lines.notes(line)
