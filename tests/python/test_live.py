@@ -261,6 +261,19 @@ class TestLines:
         assert "\x1b[2J" not in first + again
         assert "\r\x1b[J" not in again, "drawn in place, not removed first"
 
+    def test_no_line_stands_above_a_table_that_contradicts_it(self) -> None:
+        stage = Stage(80, 24)
+        five(stage)
+        stage.draw()
+        stage.tell(events.AgentProgress, agent=4, stage="Writing docs/", percent=20)
+        stage.print("a line of nobody")
+        assert "2 of 4 at work" in stage.screen.shown
+        assert "Reading docs/" in stage.screen.shown, "drawn again so soon for no task's end"
+        finish(stage, 3, pr_number=1241)
+        stage.print("✅ Agent-3 completed")
+        assert "1 of 4 at work" in stage.screen.shown
+        assert "PR #1241" in stage.screen.shown
+
     def test_a_job_in_the_background_draws_nothing(self) -> None:
         live = Live(size=lambda: (80, 24), clock=lambda: START, is_in_front=lambda: False)
         live.apply(events.PlanParsed(1, stamp(0), "o", "p", "t", (events.PlannedTask(1, "a"),)))

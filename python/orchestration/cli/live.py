@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from orchestration.events import Event
 
+    from .view import Standing
+
 REDRAW_SECONDS = 0.125
 """Between two tables, at least."""
 
@@ -66,16 +68,22 @@ class Live:
         """The table that is on the screen."""
         self._drawn_at = (0, 0)
         self._next = 0.0
+        self._is_outrun = False
+        """A task begins, waits or is over that stands otherwise in that table."""
 
     def apply(self, event: Event) -> None:
         """Takes in an event, for the next table."""
+        before = self._standings()
         self.view.apply(event)
+        self._is_outrun = self._is_outrun or self._standings() != before
 
     def above(self, text: str) -> str:
         """Lines above the table."""
         if self._drawn is None:
             return text
-        is_stale = self._clock() >= self._next or self._size() != self._drawn_at
+        is_due = self._clock() >= self._next or self._size() != self._drawn_at
+        # No table is to contradict the line above it.
+        is_stale = is_due or self._is_outrun
         frame = self._draw() if is_stale else self._drawn
         return f"{BEGIN}{CLEAR}{text}{frame}{END}"
 
@@ -101,10 +109,14 @@ class Live:
         self._drawn, self._next = None, 0.0  # where it comes back, it is at once
         return f"{CLEAR}{SHOW_CURSOR}"
 
+    def _standings(self) -> list[Standing]:
+        return [task.standing for task in self.view.tasks.values()]
+
     def _draw(self) -> str:
         """The table, and the way back to where it begins."""
         self._drawn_at = width, height = self._size()
         self._next = self._clock() + REDRAW_SECONDS
+        self._is_outrun = False
         rows = _rows(self.view, width, height, self._clock())
         back = f"\x1b[{len(rows) - 1}A" if len(rows) > 1 else ""
         body = f"{CLEAR_REST}\r\n".join(rows)
