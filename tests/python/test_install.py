@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -88,10 +89,22 @@ class TestCommand:
         done = place.run("install", "--check")
         assert done.code == 1
         assert done.out == f"missing: {COMMAND}\nmissing: {SKILL}\n"
+        assert done.err == "hint: bring them up to date with: parallel-orchestrate install\n"
         assert not (place.root / ".claude").exists()
         place.run("install")
         done = place.run("install", "--check")
         assert (done.code, done.out) == (0, f"same: {COMMAND}\nsame: {SKILL}\n")
+        assert done.err == ""
+
+    @pytest.mark.parametrize("where", [("--user",), ("--plugin", "my plugin"), ("--repo", ".")])
+    def test_the_hint_of_check_is_what_it_takes(self, place: Place, where: tuple[str, ...]) -> None:
+        checked = place.run("install", *where, "--check")
+        assert checked.code == 1
+        hint = checked.err.strip().removeprefix(
+            "hint: bring them up to date with: parallel-orchestrate "
+        )
+        assert place.run(*shlex.split(hint)).code == 0
+        assert place.run("install", *where, "--check").code == 0
 
     def test_a_changed_file_is_shown_and_kept_unless_forced(self, place: Place) -> None:
         place.run("install")
@@ -104,6 +117,7 @@ class TestCommand:
         assert checked.code == 1
         assert f"changed: {COMMAND}" in checked.out
         assert "\n-## 5. My own way\n+## 5. Watch\n" in checked.out
+        assert checked.err.endswith("parallel-orchestrate install --force\n")
 
         refused(place.run("install"), 9, str(command))
         assert command.read_text(encoding="utf-8") == mine
@@ -447,6 +461,7 @@ assert type(result) is ProcessResult
         checked = place.run("install", "--amplihack", "--check")
         assert checked.code == 1
         assert "changed: .claude/tools/amplihack/orchestration/session.py" in checked.out
+        assert "with: parallel-orchestrate install --amplihack\n" in checked.err
         assert contents(theirs) == before
         place.run("install", "--amplihack")
         assert place.run("install", "--amplihack", "--check").code == 0

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .completion import folders
+from .completion import PROGRAM, folders
 from .console import Console
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def _install(
             start = Path.home() if user else _root(repo)
         folder = amplihack_folder.find(start)
         if check:
-            return _check(console, amplihack_folder.files(folder))
+            again = ["--amplihack", *([amplihack] if amplihack else [])]
+            return _check(console, amplihack_folder.files(folder), [*again, *_place(user, repo)])
         act = amplihack_folder.undo if undo else amplihack_folder.install
         return _tell(console, act(folder, force=force))
     if plugin is not None:
@@ -100,7 +102,8 @@ def _install(
     else:
         files = installation.command_files(Path.home() if user else _root(repo))
     if check:
-        return _check(console, files)
+        again = [] if plugin is None else ["--plugin", plugin]
+        return _check(console, files, [*again, *_place(user, repo)])
     return _tell(console, installation.install(files, force=force))
 
 
@@ -133,19 +136,26 @@ def _root(repo: str | None) -> Path:
     return root
 
 
+def _place(user: bool, repo: str | None) -> list[str]:  # noqa: FBT001 - an option as it came
+    """The options that say where, as they were given."""
+    return [*(["--user"] if user else []), *(["--repo", repo] if repo else [])]
+
+
 def _tell(console: Console, done: Sequence[tuple[str, Path]]) -> int:
     console.lines(f"{word}: {_shown(path)}" for word, path in done)
     return 0
 
 
-def _check(console: Console, files: Sequence[OwnFile]) -> int:
+def _check(console: Console, files: Sequence[OwnFile], again: Sequence[str]) -> int:
+    """Shows how the files stand; ``again`` are the options that install them."""
     import difflib  # noqa: PLC0415 - as above
 
     from orchestration.installation import State, read  # noqa: PLC0415
 
-    differs = False
+    states = set()
     for file in files:
         state = file.look()
+        states.add(state)
         console.lines([f"{state.value}: {_shown(file.path)}"])
         if state in {State.OLDER, State.CHANGED}:
             found = (read(file.path) or b"").decode(errors="replace")
@@ -159,8 +169,13 @@ def _check(console: Console, files: Sequence[OwnFile]) -> int:
                     lineterm="",
                 )
             )
-        differs = differs or state is not State.SAME
-    return DIFFERS if differs else 0
+    if states <= {State.SAME}:
+        return 0
+    # amplihack's own modules are there to be replaced; elsewhere a change is somebody's.
+    force = State.CHANGED in states and "--amplihack" not in again
+    command = shlex.join([PROGRAM, "install", *again, *(["--force"] if force else [])])
+    console.note(f"hint: bring them up to date with: {command}")
+    return DIFFERS
 
 
 def _shown(path: Path) -> str:
