@@ -238,6 +238,25 @@ def test_the_documents_name_options_that_exist():
         assert options(page.read_text(encoding="utf-8")) - FOREIGN - existing == set(), page.name
 
 
+def test_the_documents_name_targets_of_make_that_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    existing = set(re.findall(r"(?m)^([a-z-]+):", makefile))
+    named = set()
+    for page in PROSE:
+        for words in re.findall(r"`make ([^`]+)`", page.read_text(encoding="utf-8")):
+            named |= {word for word in words.split() if "=" not in word}
+    assert {"test", "lint", "simulate", "bench"} <= named <= existing
+
+
+def test_a_simulated_failure_is_replayed_as_contributing_says():
+    (block,) = [one for one in blocks(ROOT / "CONTRIBUTING.md") if one.language in RUN]
+    variable, _, command = block.code.strip().partition("=42 ")
+    simulator = (ROOT / "src" / "world" / "sim" / "tests.rs").read_text(encoding="utf-8")
+    assert f'number("{variable}")' in simulator
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert command in makefile.replace(" --release", ""), "`make simulate` runs the same, for long"
+
+
 def test_the_help_of_the_command_lists_every_verb():
     listed = re.findall(rf"^  {PROGRAM} ([a-z]+)  +\S", orchestrate.EPILOG, re.MULTILINE)
     assert listed == sorted(VERBS)

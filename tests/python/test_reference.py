@@ -2,13 +2,17 @@
 
 import ast
 import re
+import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+from test_docs import reader  # noqa: F401 - a fixture
 
 import orchestration
 from orchestration import _core
+from orchestration.cli import PROGRAM, VERBS, orchestrate
 from orchestration.events import EVENT_TYPES
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +115,75 @@ def test_every_option_of_every_verb_is_told(pages):
         for option in one.params:
             for spelling in option.opts:
                 assert not spelling.startswith("-") or f"`{spelling}" in pages["command.md"]
+
+
+AROUND = {
+    "python.md": """\
+import asyncio
+from orchestration import stream
+
+async def main():
+{}
+asyncio.run(main())
+""",
+    "events.md": """\
+from orchestration import orchestrate
+from orchestration.events import Failure, OrchestrationFinished, TaskFinished
+
+def show(event):
+{}
+orchestrate("plan.md", verify="python -m unittest -q", on_event=show)
+""",
+}
+"""The program around the examples of a page, which are parts of one."""
+
+LAST = {"python.md": "0", "events.md": "over: 1"}
+"""What they print at the end; one agent of the demo fails where its work is verified."""
+
+EXAMPLE = re.compile(r":\n\n((?: {4}.*\n|\n(?= {4}))+)")
+
+
+def examples():
+    """The examples of docstrings, each with its page."""
+    for name, write in REFERENCE.items():
+        for example in EXAMPLE.findall(write()):
+            yield pytest.param(name.partition("/")[2], example, id=example.strip().split("\n")[0])
+
+
+EXAMPLES = [*examples()]
+
+
+def test_every_example_of_a_docstring_is_found():
+    """By what else tells one: `::` at the end of a line."""
+    sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    marked = [line for source in sources for line in re.findall(r"(?m)^.*\w::$", source)]
+    assert len(EXAMPLES) == len(marked) >= 2, marked
+
+
+@pytest.mark.parametrize(("page", "example"), EXAMPLES)
+def test_every_example_of_a_docstring_runs(page, example, reader):  # noqa: F811 - the fixture
+    program = AROUND[page].format(textwrap.indent(textwrap.dedent(example), "    "))
+    done = reader._run([sys.executable, "-W", "error", "-c", program], reader.fresh())
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-1] == LAST[page]
+
+
+def typed():
+    """The examples of every help, as they are typed."""
+    for one in (orchestrate.command, *VERBS.values()):
+        for block in re.findall(r"Examples?:\n((?:  .+\n?)+)", one.epilog):
+            for line in block.splitlines():
+                yield re.split(r" {2,}| [|<] ", line.strip())[0]
+
+
+@pytest.mark.parametrize("line", [*typed()])
+def test_every_example_of_a_help_is_understood(line):
+    program, *words = shlex.split(line)
+    assert program == PROGRAM
+    if words[0] in VERBS:
+        VERBS[words[0]].make_context(words[0], words[1:])
+    else:
+        orchestrate.command.make_context(program, words)
 
 
 def test_every_event_is_told_with_its_fields(pages):
