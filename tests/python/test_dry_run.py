@@ -60,11 +60,20 @@ def test_python_has_the_reasons_and_the_past_as_data() -> None:
     assert type(found).from_dict(told).estimate.past == Past(2, 3, (2, 4))
 
 
-def test_an_earlier_run_is_named(place: Place) -> None:
+def test_an_earlier_run_is_named_and_the_command_to_run_has_something_to_do(place: Place) -> None:
+    def dry(*options: str) -> tuple[str, str]:
+        done = place.run(*command, "--dry-run", *options)
+        return done.err, done.out.splitlines()[-1]
+
     plan = place.plan("Add a", "Add b")
     command = (plan, "--agent", place.agent(f'{WORKS}; test "$AGENT_ID" = agent-1'), "--yes")
-    assert place.run(*command, "--dry-run").err == ""
+    assert dry() == ("", "To run: parallel-orchestrate plan.md")
     assert place.run(*command).code == 2
-    said = place.run(*command, "--dry-run").err
+    said, to_run = dry()
     assert "has run this before, and 1 of its 2 tasks succeeded" in said
-    assert place.run(*command, "--dry-run", "--new").err == ""
+    assert to_run == "To run: parallel-orchestrate plan.md --retry"
+    assert dry("--new") == ("", "To run: parallel-orchestrate plan.md --new")
+    assert place.run(*command, "--agent", place.agent(WORKS), "--retry").code == 0
+    assert dry()[1] == "To run: parallel-orchestrate plan.md --new"
+    place.plan("Add a", "Add b", "Add c")
+    assert dry()[1] == "To run: parallel-orchestrate plan.md", "there is a new task"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 PROGRAM = "parallel-orchestrate"
 SLASH_COMMAND = "/amplihack:parallel-orchestrate"
+
+_RAN_BEFORE = re.compile(r"note: (orch-\S+) has run this before")
+"""How a dry run is told of an earlier orchestration; nothing else of it names that."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def execute(
             for line in prepared.notice:
                 console.note(line)
             if run.dry_run:
-                return _show_dry_run(console, prepared, source)
+                return _show_dry_run(console, prepared, source, options)
             _accept(console, prepared)
             # Whoever wants to know when it has begun takes the terminal away then.
             with console.live() if on_begin is None else nullcontext():
@@ -153,17 +157,37 @@ def _recall(console: Console, run: Run, resumed: OrchestrationResumed) -> None:
             console.show(event)
 
 
-def _show_dry_run(console: Console, prepared: Prepared, source: str) -> Ended:
+def _show_dry_run(
+    console: Console, prepared: Prepared, source: str, options: dict[str, Any]
+) -> Ended:
     report = dry_run_report(prepared)
     try:
         if console.json:
             _write_dry_run_events(console, prepared, report)
         else:
-            to_run = shlex.join([SLASH_COMMAND if prepared.is_issue else PROGRAM, source])
+            program = SLASH_COMMAND if prepared.is_issue else PROGRAM
+            to_run = shlex.join([program, source, *_again(prepared, options)])
             console.lines(_core.Lines().dry_run(prepared.text, to_run).splitlines())
     except BrokenPipeError:
         console.abandon()
     return Ended(report.exit_code, report)
+
+
+def _again(prepared: Prepared, options: dict[str, Any]) -> list[str]:
+    """The option without which there would be nothing to do, where all was done before."""
+    if options.get("new"):
+        return ["--new"]
+    told = [found[1] for line in prepared.notice if (found := _RAN_BEFORE.match(line))]
+    if not told:
+        return []
+    before = find(_core.main_worktree(options.get("repo") or "."), told[0])
+    if before.state() != "finished":  # it goes on by itself
+        return []
+    tasks = before.timeline().tasks
+    if {task["title"] for task in prepared.plan["tasks"]} - {task.title for task in tasks}:
+        return []
+    has_failed = any(task.status == "failed" for task in tasks)
+    return ["--retry" if has_failed else "--new"]
 
 
 def _write_dry_run_events(console: Console, prepared: Prepared, report: Report) -> None:
