@@ -100,8 +100,9 @@ pub fn check_place(layout: &Layout) -> Result<()> {
 /// Refuses a repository in which git could make no branch, and one that brings runs of its own: a
 /// journal from elsewhere would be gone on from, with its commands and its paths.
 pub fn check_repository(workspace: &Workspace) -> Result<()> {
-    let git = workspace.common_dir();
-    for path in [git.to_owned(), git.join("refs"), git.join("objects")] {
+    // Without the slash that libgit2 puts behind it.
+    let git: PathBuf = workspace.common_dir().components().collect();
+    for path in [git.clone(), git.join("refs"), git.join("objects")] {
         rustix::fs::access(&path, Access::WRITE_OK).map_err(|errno| Error::File {
             action: "write to",
             path: path.clone(),

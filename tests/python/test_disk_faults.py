@@ -113,7 +113,7 @@ def check_told(done: Outcome, reason: str) -> None:
     (hint,) = [line for line in done.err.splitlines() if line.startswith("hint: check")]
     assert error.startswith("error: cannot "), done.err
     assert reason in error, done.err
-    assert ".claude/runtime" in error or ".git/info" in error, done.err
+    assert ".claude/runtime" in error or "/.git" in error, done.err
     assert "space" in hint
     assert "Traceback" not in done.err
     assert "panicked" not in done.err
