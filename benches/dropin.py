@@ -344,7 +344,7 @@ class Bench:
         count, seconds = (60, 3) if self.quick else (300, 10)
         print(f"\nidle: {count} silent agents for {seconds} s")
         m = self.medians(
-            1,
+            3,
             ours=lambda: self.side("quiet:600", "idle", "ours", count, seconds),
             plain=lambda: self.side("quiet:600", "idle", "plain", count, seconds),
         )

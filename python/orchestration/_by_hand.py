@@ -11,6 +11,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Protocol, TextIO
+    from typing import BinaryIO, Protocol, TextIO
 
     class Mirror(Protocol):
         """All that is known of a stream that output is mirrored to."""
@@ -96,20 +97,37 @@ def _result(process: ClaudeProcess, exit_code: int, output: str, stderr: str) ->
 
 
 def spawn(process: ClaudeProcess, cmd: list[str], slave_fd: int) -> "subprocess.Popen[str]":
-    """Start a command on a terminal, in a session of its own."""
+    """Start a command on a terminal, in a session of its own.
+
+    What is too long for an argument stands in a file instead of the terminal.
+    """
     mark, value = _core.contain()
-    return subprocess.Popen(  # noqa: S603 - a list, never a shell
-        cmd,
-        stdin=slave_fd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        cwd=process.working_dir,
-        env={**os.environ, mark: value},
-        start_new_session=True,
-    )
+    cmd, prompt = _driver.fitted(cmd, process.prompt)
+    with _file(prompt) as file:
+        return subprocess.Popen(  # noqa: S603 - a list, never a shell
+            cmd,
+            stdin=file or slave_fd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=process.working_dir,
+            env={**os.environ, mark: value},
+            start_new_session=True,
+        )
+
+
+@contextmanager
+def _file(content: bytes | None) -> "Iterator[BinaryIO | None]":
+    """Open a file without a name that holds this; none for nothing."""
+    if content is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file
 
 
 def start_threads(process: ClaudeProcess) -> list[threading.Thread]:

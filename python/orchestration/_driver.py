@@ -315,12 +315,20 @@ class _Run:
         self._threads += 1
 
 
-def _without_prompt(command: list[str], prompt: str) -> list[str]:
-    """Return the command line that reads its prompt from standard input."""
+def fitted(command: list[str], prompt: str) -> tuple[list[str], bytes | None]:
+    """Take a prompt that is too long for an argument out of a command line, for standard input."""
+    if len(prompt) * 4 <= _LONGEST_ARGUMENT:
+        return command, None
+    encoded = os.fsencode(prompt)
+    if len(encoded) <= _LONGEST_ARGUMENT:
+        return command, None
+    if b"\0" in encoded:
+        message = "embedded null byte"
+        raise ValueError(message)
     at = next((at for at, word in enumerate(command) if word is prompt), len(command))
     # Copilot's -p wants a value, and is left out with it; Claude's is a flag.
     is_option = command[at - 1] == "-p" and "--allow-all-tools" in command
-    return command[: at - 1 if is_option else at] + command[at + 1 :]
+    return command[: at - 1 if is_option else at] + command[at + 1 :], encoded
 
 
 class _Agent:
@@ -427,15 +435,7 @@ class _Agent:
 
     def _start(self, command: list[str]) -> None:
         process = self.process
-        prompt = None
-        if len(process.prompt) * 4 > _LONGEST_ARGUMENT:
-            encoded = os.fsencode(process.prompt)
-            if len(encoded) > _LONGEST_ARGUMENT:
-                if b"\0" in encoded:
-                    message = "embedded null byte"
-                    raise ValueError(message)
-                prompt = encoded
-                command = _without_prompt(command, process.prompt)
+        command, prompt = fitted(command, process.prompt)
         if process.stream_output:
             self._out, self._err = sys.stdout, sys.stderr
         self.unit = self._pool.start(

@@ -64,6 +64,16 @@ def test_a_long_prompt_for_copilot_comes_without_its_p(agent, make, monkeypatch,
     assert result.output.split() == ["copilot", "--", "--allow-all-tools", *model, "140000"]
 
 
+def test_a_long_prompt_also_comes_through_standard_input_where_a_step_is_overridden(agent, make):
+    class Own(ClaudeProcess):
+        def _cleanup(self):
+            super()._cleanup()
+
+    agent('echo "$@"; wc -c')
+    result = make("é" * 70_000, kind=Own).run()
+    assert result.output.split() == ["--dangerously-skip-permissions", "-p", "140000"]
+
+
 # 2. How it ends.
 
 

@@ -72,7 +72,7 @@ def test_the_chart_shows_as_failed_what_failed_although_its_agent_ended_well(pla
     assert re.findall(r"Attempt . :\w+", text) == ["Attempt 1 :crit", "Attempt 2 :crit"]
 
 
-def test_the_chart_leaves_out_the_time_between_two_programs(place: Place):
+def test_no_bar_of_the_chart_stands_in_the_time_between_two_programs(place: Place):
     plan = place.plan("Add a")
     command = place.start(plan, "--agent", place.agent(HANGS), "--output", "json")
     read_starts(command, 1)

@@ -86,7 +86,7 @@ def test_a_copy_of_the_repository_keeps_out_of_the_worktrees_of_the_original(pla
     assert again.code == 2, again.out
     assert place.git("rev-parse", branch) == before
     (status,) = copy.glob(".claude/runtime/parallel/*/agent-1.status.json")
-    assert "is in the way: it belongs to a repository" in status.read_text(encoding="utf-8")
+    assert "is in the way: it does not lead back" in status.read_text(encoding="utf-8")
 
 
 def test_an_unfinished_registration_in_which_somebody_has_worked_stays(place: Place):

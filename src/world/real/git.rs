@@ -136,9 +136,10 @@ impl Steps {
             .find(|known| known.exists && is_same_place(&known.path, &place.path));
         match ours {
             Some(_) if !workspace.owns(&place.path) => {
+                let path = place.path.display();
                 return Err(format!(
-                    "{} is in the way: it belongs to a repository that this one was copied from",
-                    place.path.display()
+                    "{path} is in the way: it does not lead back to this repository (where that \
+                     was moved, run: git worktree repair {path})"
                 ));
             }
             Some(known) if known.branch.as_deref() != Some(place.branch.as_str()) => {
