@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +32,8 @@ class Place:
     environment: dict[str, str]
     agents: int = 0
     running: list[subprocess.Popen[str]] = field(default_factory=list)
+    detached: bool = False
+    """Whether something was started that is nobody's child."""
 
     def git(self, *arguments: str, cwd: Path | None = None) -> str:
         return subprocess.run(
@@ -67,6 +71,7 @@ class Place:
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
         } | pipes
+        self.detached |= "--detach" in arguments
         process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=cwd or self.root,
@@ -138,6 +143,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+    if place.detached:
+        for pid in at_home(place):
+            os.kill(pid, signal.SIGKILL)
+
+
+def at_home(place: Place) -> Iterator[int]:
+    """The processes that live in the home of this test."""
+    home = f"\0HOME={place.environment['HOME']}\0".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # It ended, or is somebody else's.
+            if home in b"\0" + (process / "environ").read_bytes():
+                yield int(process.name)
 
 
 def is_alive(pid: int) -> bool:
@@ -150,15 +167,12 @@ def is_alive(pid: int) -> bool:
 
 def marked_processes(place: Place) -> dict[int, str]:
     """What runs of all that the command started in this test."""
-    home = f"\0HOME={place.environment['HOME']}\0".encode()
     found = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = b"\0" + (process / "environ").read_bytes()
-            if b"\0ORCHESTRATION_MARK=" in environment and home in environment:
-                found[int(process.name)] = (process / "cmdline").read_bytes().decode()
-        except OSError:
-            continue  # It ended, or is somebody else's.
+    for pid in at_home(place):
+        process = Path("/proc", str(pid))
+        with suppress(OSError):
+            if b"\0ORCHESTRATION_MARK=" in b"\0" + (process / "environ").read_bytes():
+                found[pid] = (process / "cmdline").read_bytes().decode()
     return found
 
 

@@ -64,16 +64,6 @@ def worktree(place: Place) -> Path:
     return place.root.parent / "shop.worktrees" / "feat-local-2-agent-1"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(place: Place):
-    """Ends what a test left detached."""
-    yield
-    for lock in place.runtime.glob("parallel/*/run.lock"):
-        pid = int(lock.read_text(encoding="utf-8") or 0)
-        if pid and is_alive(pid) and Path(f"/proc/{pid}/cwd").readlink() == place.root:
-            os.kill(pid, signal.SIGKILL)
-
-
 class TestStopping:
     def test_it_ends_like_the_first_ctrl_c_and_is_waited_for(self, place: Place) -> None:
         run = begin(place, LISTENS)

@@ -15,16 +15,6 @@ from support import wait_for
 SLOW = "cat >/dev/null; sleep 0.5; echo done >$AGENT_ID.txt"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left(place: Place):
-    """Ends what a failed test left detached."""
-    yield
-    for lock in place.runtime.glob("parallel/*/run.lock"):
-        pid = int(lock.read_text(encoding="utf-8") or 0)
-        if pid and is_alive(pid) and Path(f"/proc/{pid}/cwd").readlink() == place.root:
-            os.kill(pid, signal.SIGKILL)
-
-
 def holder(place: Place) -> int:
     """The process that runs the orchestration."""
     (lock,) = place.runtime.glob("parallel/*/run.lock")
