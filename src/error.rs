@@ -272,6 +272,12 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// A journal holds nothing: its program died before it wrote the first line.
+    #[error("the journal {} is empty: its run died before it had begun", path.display())]
+    NotBegun {
+        /// The journal.
+        path: PathBuf,
+    },
     /// A line in the middle of a journal is damaged.
     #[error("the journal {} is damaged at line {line}", path.display())]
     JournalCorrupt {
@@ -328,6 +334,7 @@ impl Error {
             | Self::RootNeedsSandbox
             | Self::Locked { .. }
             | Self::File { .. }
+            | Self::NotBegun { .. }
             | Self::JournalCorrupt { .. }
             | Self::Git { .. }
             | Self::Engine { .. } => Kind::Engine,
@@ -405,6 +412,7 @@ impl Error {
             .into(),
             Self::Locked { .. } => "wait for it to end, or end it, before this plan is run again".into(),
             Self::File { .. } => "check its permissions and the free space of its disk".into(),
+            Self::NotBegun { .. } => "run its source again; nothing was done yet".into(),
             Self::JournalCorrupt { .. } => {
                 "the file was left as it is; move it away to start anew".into()
             }

@@ -39,13 +39,10 @@ pub(super) fn overview(
     journal: PathBuf,
     holder: Option<u32>,
 ) -> PyResult<Overview> {
-    let shown = journal.display().to_string();
+    let path = journal.clone();
     let (read, damage) = py.detach(move || read_good_journal(&journal))?;
     let Some(state) = State::replay(&read.records) else {
-        let not_begun = || Error::Engine {
-            reason: format!("{shown} has not begun"),
-        };
-        return Err(damage.unwrap_or_else(not_begun).into());
+        return Err(damage.unwrap_or(Error::NotBegun { path }).into());
     };
     let now = wall().as_millisecond();
     let told = damage.as_ref().map(ToString::to_string);

@@ -256,11 +256,13 @@ impl Workspace {
         Ok(index.path().is_some_and(Path::exists))
     }
 
-    /// Whether the index has something in a folder, which is relative to the root.
+    /// Whether the index has something in a folder, which is relative to the root, or has something
+    /// else in its place.
     pub fn tracks(&self, folder: &str) -> Result<bool> {
         let repository = self.open()?;
         let index = repository.index().map_err(|e| failed("read-tree", &e))?;
-        Ok(index.find_prefix(format!("{folder}/")).is_ok())
+        let in_place = index.get_path(Path::new(folder), 0).is_some();
+        Ok(in_place || index.find_prefix(format!("{folder}/")).is_ok())
     }
 
     /// Whether a worktree's own link leads to this repository, and not to one that this was copied

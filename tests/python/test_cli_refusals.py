@@ -122,6 +122,18 @@ class TestBadInput:
         place.git("rm", "-r", "--quiet", "--cached", ".claude/runtime")
         assert place.run(plan, "--agent", agent, "--retry").code == 0
 
+    def test_a_committed_link_in_the_place_of_our_folder(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        place.runtime.parent.mkdir()
+        place.runtime.symlink_to(outside)
+        place.git("add", "--force", ".claude/runtime")
+        done = place.run(place.plan("Add a"), "--agent", place.agent(WORKS))
+        refused(done, 9, ".claude/runtime in its index")
+        assert not list(outside.iterdir())
+
     def test_an_agent_that_is_no_program(self, place: Place) -> None:
         note = place.root / "notes.txt"
         note.write_text("mine", encoding="utf-8")

@@ -183,6 +183,14 @@ class TestTrouble:
         path.write_bytes(b"x" + path.read_bytes())
         refused(place.run("status"), 9, "damaged at line 1")
 
+    def test_an_empty_journal_says_that_nothing_was_done(self, place: Place) -> None:
+        folder = place.runtime / "parallel" / "local-1"
+        folder.mkdir(parents=True)
+        (folder / "orch-local-1-20260301-0900.jsonl").touch()
+        done = place.run("status")
+        refused(done, 9, "is empty: its run died before it had begun")
+        assert "run its source again" in done.err
+
     def test_a_reader_that_goes_away_is_no_error(self, place: Place) -> None:
         place.run(place.plan("Add a"), "--agent", place.agent(WORKS))
         reader, writer = os.pipe()

@@ -130,9 +130,8 @@ fn read(path: &Path) -> Option<Vec<u8>> {
 pub fn post(journal: &Path, kill: bool) -> Result<()> {
     let (read, damage) = read_good_journal(journal)?;
     let Some(state) = State::replay(&read.records) else {
-        return Err(damage.unwrap_or_else(|| Error::Engine {
-            reason: format!("{} has not begun", journal.display()),
-        }));
+        let path = journal.to_owned();
+        return Err(damage.unwrap_or(Error::NotBegun { path }));
     };
     let path = journal.with_file_name(CANCEL_FILE);
     // Of another name than that of anybody who asks at the same time.
