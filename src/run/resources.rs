@@ -184,6 +184,16 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_is_full_where_nothing_is_free() {
+        let free = |bytes| Disk {
+            free: Some(bytes),
+            ..ROOMY
+        };
+        assert!(free(0).is_full());
+        assert!(!free(1).is_full());
+    }
+
+    #[test]
     fn a_shortage_names_need_and_supply() {
         let tight = Disk {
             free: Some(1_234_000_000),
