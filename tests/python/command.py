@@ -157,6 +157,14 @@ def at_home(place: Place) -> Iterator[int]:
                 yield int(process.name)
 
 
+def preloaded(folder: Path, source: Path) -> Path:
+    """A library for LD_PRELOAD, built from a source in C."""
+    built = folder / f"{source.stem}.so"
+    build = ["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", built, source]
+    subprocess.run(build, check=True, env={"PATH": os.defpath, "TMPDIR": folder})
+    return built
+
+
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that is dead and not yet waited for does not."""
     listed = subprocess.run(

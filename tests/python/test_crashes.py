@@ -7,12 +7,11 @@ known and not done. Whatever it was, the same command and `--retry` have to conv
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command import Outcome
+from command import Outcome, preloaded
 from on_github import Shop, check_converged, journals
 
 SOURCE = Path(__file__).parents[1] / "support/crash/crash.c"
@@ -52,10 +51,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is pu
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that kills, see its source."""
-    built = tmp_path_factory.mktemp("crash") / "crash.so"
-    build = ["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", built, SOURCE]
-    subprocess.run(build, check=True, env={"PATH": os.defpath, "TMPDIR": built.parent})
-    return built
+    return preloaded(tmp_path_factory.mktemp("crash"), SOURCE)
 
 
 def run_until(shop: Shop, library: Path, sync: int, leaves: str, *arguments: str) -> Outcome:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import on_github
 import pytest
-from command import WORKS, Outcome, Place, marked_processes
+from command import WORKS, Outcome, Place, marked_processes, preloaded
 from on_github import Shop
 
 SOURCE = Path(__file__).parents[1] / "support/faults/faults.c"
@@ -25,10 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is pu
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that makes the disk fail, see its source."""
-    built = tmp_path_factory.mktemp("faults") / "faults.so"
-    build = ["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", built, SOURCE]
-    subprocess.run(build, check=True, env={"PATH": os.defpath, "TMPDIR": built.parent})
-    return built
+    return preloaded(tmp_path_factory.mktemp("faults"), SOURCE)
 
 
 def run(place: Place, library: Path, *arguments: str, **faults: object) -> Outcome:

@@ -5,14 +5,12 @@ that it can leave behind stands in one repository, beside the others. Whatever s
 retry has to finish all tasks, and the user's own git has to work.
 """
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from command import WORKS, Place
+from command import WORKS, Place, preloaded
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a library is put into git")
 
@@ -33,10 +31,7 @@ exec {git} "$@"
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that kills git, see its source."""
-    built = tmp_path_factory.mktemp("dying") / "dying.so"
-    build = ["cc", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-o", built, SOURCE]
-    subprocess.run(build, check=True, env={"PATH": os.defpath, "TMPDIR": built.parent})
-    return built
+    return preloaded(tmp_path_factory.mktemp("dying"), SOURCE)
 
 
 def kill_git(place: Place, library: Path, words: str) -> dict[str, str]:

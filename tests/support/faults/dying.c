@@ -8,12 +8,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "mode.h"
 
 static void step(void) {
     const char *file = getenv("DYING_STEPS");
@@ -38,15 +39,6 @@ static int opened(const char *path, int flags, mode_t mode) {
     }
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
-
-#define MODE(flags)                                                                               \
-    mode_t mode = 0;                                                                              \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                        \
-        va_list rest;                                                                             \
-        va_start(rest, flags);                                                                    \
-        mode = va_arg(rest, mode_t);                                                              \
-        va_end(rest);                                                                             \
-    }
 
 int open(const char *path, int flags, ...) {
     MODE(flags)

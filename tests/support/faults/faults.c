@@ -15,7 +15,6 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "mode.h"
 
 #define LONGEST 4096
 
@@ -99,15 +100,6 @@ static int opened(int folder, const char *path, int flags, mode_t mode) {
     }
     return (int)syscall(SYS_openat, folder, path, flags, mode);
 }
-
-#define MODE(flags)                                                                               \
-    mode_t mode = 0;                                                                              \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                        \
-        va_list rest;                                                                             \
-        va_start(rest, flags);                                                                    \
-        mode = va_arg(rest, mode_t);                                                              \
-        va_end(rest);                                                                             \
-    }
 
 int open(const char *path, int flags, ...) {
     MODE(flags)
