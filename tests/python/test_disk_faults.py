@@ -110,7 +110,7 @@ def check_told(done: Outcome, reason: str) -> None:
     (hint,) = [line for line in done.err.splitlines() if line.startswith("hint: check")]
     assert error.startswith("error: cannot "), done.err
     assert reason in error, done.err
-    assert ".claude/runtime" in error or "/.git" in error, done.err
+    assert any(part in error for part in (".claude/runtime", "/.git", ".worktrees")), done.err
     assert "space" in hint
     assert "Traceback" not in done.err
     assert "panicked" not in done.err
@@ -179,6 +179,9 @@ def test_a_full_disk_doubles_nothing_on_github(shop: Shop, library: Path, at: st
 SCRIPT = """
 mount -t tmpfs -o size=$SIZE disk "$DISK" && cp -a "$ROOT" "$DISK" && cd "$DISK/shop" || exit 99
 try() { name=$1; shift; "$@" >"$OUT/$name.out" 2>"$OUT/$name.err"; echo $? >"$OUT/$name.code"; }
+cat /dev/zero >../fill 2>/dev/null
+find . >"$OUT/before"; try nothing "$@"; find . | diff "$OUT/before" - >"$OUT/made"
+rm ../fill
 try full "$@"
 mount -o remount,size=100m disk "$DISK"
 try roomy "$@"
@@ -190,7 +193,7 @@ mount -o remount,ro disk "$DISK"
 try read-only "$@" --new
 try status "$PYTHON" -m orchestration status
 """
-"""A disk of its own, that is too small at first, then large enough, and read-only at last."""
+"""A disk of its own: with nothing free, with too little, with enough, and read-only at last."""
 
 
 def may_mount() -> bool:
@@ -227,6 +230,8 @@ def test_a_disk_that_really_is_full(place: Place, tmp_path: Path, size: str):
         assert "panicked" not in err
         return Outcome(int(code), out, err)
 
+    check_told(outcome("nothing"), "No space left on device")
+    assert (tmp_path / "made").read_text() == ""
     full = outcome("full")
     assert full.code in {2, 5, 9}, full.err
     assert "No space left on device" in full.err
