@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,25 @@ def test_every_place_that_it_names_is_there(shown: subprocess.CompletedProcess[s
     paths = [Path(one or other) for one, other in places]
     assert len(paths) == 5, shown.stdout
     assert [path for path in paths if not path.exists()] == []
+
+
+def test_a_demo_that_is_stopped_says_where_it_is_and_how_to_remove_it(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "orchestration", "demo"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as demo:
+        assert demo.stdout is not None
+        for line in demo.stdout:
+            if "Deployed" in line:
+                break
+        demo.send_signal(signal.SIGINT)
+        out, _ = demo.communicate(timeout=20)
+    assert demo.returncode == 130
+    assert "It was stopped. In the folder above the same command goes on with it." in out
+    (left,) = re.findall(r"Remove it all with: rm -rf (\S+)", out)
+    assert (Path(left) / "bookshop" / ".git").is_dir()
+    assert "not what the demo should show" not in out

@@ -28,6 +28,9 @@ HERE = Path(__file__).parent
 EXPECTED = 1
 """Four of five succeed, which is the threshold: partial success."""
 
+STOPPED = (130, 143)
+"""Somebody ended it."""
+
 
 def show(*, clean: bool = False, pace: float = 1.0) -> int:
     """Runs the demo on the terminal.
@@ -61,13 +64,19 @@ def show(*, clean: bool = False, pace: float = 1.0) -> int:
         ended = execute(
             "plan.md", {"agent": agent, "verify": verify, "yes": True}, args=command[1:]
         )
-        if ended.report is None or ended.exit_code != EXPECTED:
+        report = ended.report if ended.exit_code == EXPECTED else None
+        if report is not None:
+            _explain(report)
+            if not clean:
+                _show_around(report, repository)
+        elif ended.exit_code in STOPPED:
+            _say("", "It was stopped. In the folder above the same command goes on with it.")
+        else:
             _say("", f"This is not what the demo should show: exit code {ended.exit_code}.")
-            return ended.exit_code or 1
-        _explain(ended.report)
         if not clean:
-            _show_around(ended.report, repository)
             _say("", f"Remove it all with: rm -rf {shlex.quote(str(folder))}")
+        if report is None:
+            return ended.exit_code or 1
     finally:
         if clean:
             os.chdir(folder.parent)
